@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""dnf 4 plugin: lets a transaction through only where multisig's gate does.
+
+Deliberately small, without logic. dnf re-raises nothing but dnf.exceptions.Error from a hook, and goes on, installing,
+after any other exception; so every hook turns whatever happens, failing imports included, into that one.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any, Dict
+
+import dnf
+import dnf.exceptions
+
+logger = logging.getLogger("dnf.plugin.multisig")
+
+
+class Multisig(dnf.Plugin):  # type: ignore[misc]
+    name = "multisig"
+
+    def __init__(self, base: Any, cli: Any) -> None:
+        super().__init__(base, cli)
+        self._transaction: Any = None
+        self._urls: Dict[str, str] = {}
+        self._remember_urls(base)
+
+    def resolved(self) -> None:
+        self._guarded("resolved")
+
+    def pre_transaction(self) -> None:
+        self._guarded("pre_transaction")
+
+    def transaction(self) -> None:
+        try:
+            if self._transaction is not None:
+                self._transaction.finished()
+        except BaseException as error:  # the packages are in: too late to refuse
+            logger.error("multisig: %s", error)
+        self._forget()
+
+    def _guarded(self, hook: str) -> None:
+        try:
+            if hook == "resolved":
+                self._forget()
+            if not self.base.transaction or not self.base.transaction.install_set:
+                return  # removals need no policy
+            if self._transaction is None:
+                from multisig.dnf4 import Transaction
+
+                self._transaction = Transaction(self.base, self._urls, logger.info)
+            getattr(self._transaction, hook)()
+        except BaseException as error:
+            raise dnf.exceptions.Error(_told(error)) from None
+
+    def _forget(self) -> None:
+        transaction, self._transaction = self._transaction, None
+        if transaction is not None:
+            transaction.close()
+
+    def _remember_urls(self, base: Any) -> None:
+        """dnf forgets the URL of a package named on the command line; its bundle lies beside it there."""
+        add_remote_rpms = base.add_remote_rpms
+
+        def add_and_remember(path_list: Any, *args: Any, **kwargs: Any) -> Any:
+            packages = add_remote_rpms(path_list, *args, **kwargs)
+            for url in path_list:
+                for package in packages:
+                    if "://" in url and not os.path.exists(url):
+                        if os.path.basename(url) == os.path.basename(package.location):
+                            self._urls[package.location] = url
+            return packages
+
+        base.add_remote_rpms = add_and_remember
+
+
+def _told(error: BaseException) -> str:
+    """What a person is told: a refusal as it is, anything else as the reason why nothing was installed."""
+    try:
+        text = str(error)
+    except BaseException:
+        text = ""
+    if text.startswith("multisig: "):
+        return text
+    kind = "" if getattr(error, "code", None) else type(error).__name__ + ": "
+    return f"multisig: refused; nothing was installed.\n\n  {kind}{text}"

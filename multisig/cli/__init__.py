@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The command line: arguments in, the library's answers out, exit codes 0 (accepted), 1 (refused), 2 (not judged)."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from typing import List, NoReturn, Optional
+
+from multisig import __version__
+from multisig.errors import MultisigError, UsageError
+
+DEFAULT_POLICY = "/etc/multisig/policy.yaml"
+DEFAULT_JOURNAL = "/var/lib/multisig/journal.sqlite"
+EPILOG = "Exit codes: 0 accepted, 1 refused, 2 could not be judged (which is never taken for accepted)."
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser whose errors are this project's own, so that ``--json`` can answer them too."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} (see {self.prog} --help)")
+
+
+def main(arguments: Optional[List[str]] = None) -> int:
+    """Run one command; returns the exit code. Tracebacks are for bugs: whatever the input, an error is one line."""
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        options = build_parser().parse_args(words)
+        command = importlib.import_module(f"multisig.cli.{options.module}")
+        code: int = command.run(options)
+        sys.stdout.flush()
+        return code
+    except MultisigError as error:
+        return _failed(words, error)
+    except BrokenPipeError:
+        # Whoever read our output has gone; keep Python from complaining about it once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 2
+    except KeyboardInterrupt:
+        print("multisig: interrupted", file=sys.stderr)
+        return 130
+
+
+def _failed(words: List[str], error: MultisigError) -> int:
+    from multisig.report import plain
+
+    if words[:1] == ["verify"] and "--json" in words:
+        from multisig.cli.verify import error_json
+
+        print(error_json(error))
+    print(f"multisig: {plain(str(error))}", file=sys.stderr)
+    return 2
+
+
+def build_parser() -> Parser:
+    parser = Parser(
+        prog="multisig", description="Install only what M of N trusted people signed.", epilog=EPILOG, allow_abbrev=False
+    )
+    parser.add_argument("--version", action="version", version=f"multisig {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
+    for add in (_manifest, _sign, _merge, _verify, _policy, _history):
+        add(commands)
+    return parser
+
+
+def _command(commands: "argparse._SubParsersAction[Parser]", name: str, module: str, text: str) -> Parser:
+    parser: Parser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", allow_abbrev=False)
+    parser.set_defaults(module=module)
+    return parser
+
+
+def _manifest(commands: "argparse._SubParsersAction[Parser]") -> None:
+    parser = _command(commands, "manifest", "manifest", "print the canonical description of an RPM's or a tree's content")
+    parser.add_argument("--digest", action="store_true", help='print its digests instead: "sha256:… sha512:…"')
+    parser.add_argument("path", metavar="RPM|DIR")
+
+
+def _sign(commands: "argparse._SubParsersAction[Parser]") -> None:
+    parser = _command(commands, "sign", "sign", "approve the content of RPMs, files or trees with your key")
+    parser.add_argument("--key", metavar="FPR", required=True, help="full fingerprint of your key")
+    parser.add_argument("--channel", metavar="C", required=True, help="what the approval is for, as demo-stable")
+    parser.add_argument("--gnupghome", metavar="D", help="GnuPG's directory, where it is not the usual one")
+    parser.add_argument("--batch", metavar="OUT.msig", help="sign one statement that lists all, into this bundle")
+    parser.add_argument("--kind", choices=("rpm", "file", "tree"), help="take each PATH as this, whatever it looks like")
+    parser.add_argument("paths", metavar="FILE|DIR", nargs="+")
+
+
+def _merge(commands: "argparse._SubParsersAction[Parser]") -> None:
+    parser = _command(commands, "merge", "merge", "unite bundles; needs no key, and adds to OUT.msig if it is there")
+    parser.add_argument("-o", "--output", metavar="OUT.msig", required=True)
+    parser.add_argument("inputs", metavar="IN.msig", nargs="+")
+
+
+def _verify(commands: "argparse._SubParsersAction[Parser]") -> None:
+    parser = _command(commands, "verify", "verify", "say whether a policy accepts RPMs, files or trees")
+    parser.add_argument("--policy", metavar="P", default=DEFAULT_POLICY, help="default: %(default)s")
+    parser.add_argument("--repo", metavar="ID", default="@commandline", help="the repository they came from (%(default)s)")
+    parser.add_argument("--bundle", metavar="B", help="the bundle to use; default: the one beside each PATH")
+    parser.add_argument("--at", metavar="TIME", help="judge as of this time (ISO 8601, UTC if it names no zone)")
+    parser.add_argument("--kind", choices=("rpm", "file", "tree"), help="take each PATH as this, whatever it looks like")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("paths", metavar="FILE|DIR", nargs="+")
+
+
+def _policy(commands: "argparse._SubParsersAction[Parser]") -> None:
+    parser = _command(commands, "policy", "policy", "check a policy")
+    parser.add_argument("action", choices=("check",))
+    parser.add_argument("--policy", metavar="P", default=DEFAULT_POLICY, help="default: %(default)s")
+
+
+def _history(commands: "argparse._SubParsersAction[Parser]") -> None:
+    parser = _command(commands, "history", "history", "list what was let in or refused, when, and on whose word")
+    parser.add_argument("--journal", metavar="J", default=DEFAULT_JOURNAL, help="default: %(default)s")

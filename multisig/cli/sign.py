@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""multisig sign."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import Dict, List, Optional
+
+from multisig import bundle
+from multisig.bundle import Attestation, Bundle
+from multisig.cli.subject import base_name, bundle_path, kind_of
+from multisig.errors import BundleError, EngineError, UsageError
+from multisig.files import locked, open_regular, read_if_there, write_whole
+from multisig.openpgp import GpgvEngine, Outcome, Signer, parse_signature
+from multisig.statement import MAX_SUBJECTS, Kind, Statement, Subject, encode, is_channel, make
+from multisig.subjects.file import hash_file
+from multisig.subjects.tree import manifest_digests, tree_manifest
+
+
+def run(options: argparse.Namespace) -> int:
+    if not is_channel(options.channel):
+        raise UsageError("not a channel name", expected="[a-z0-9][a-z0-9._-]{0,63}", got=ascii(options.channel))
+    signer = Signer(options.key, options.gnupghome)
+    signer.public_key()
+    with GpgvEngine() as engine:
+        if options.batch is not None:
+            statements = _batches(options)
+            _extend(options.batch, statements, signer, engine)
+        else:
+            for path in options.paths:
+                kind = kind_of(path, options.kind)
+                statement = make(kind, options.channel, [_subject(path, kind)])
+                _extend(bundle_path(path), [statement], signer, engine)
+    return 0
+
+
+def _batches(options: argparse.Namespace) -> List[Statement]:
+    """As few statements as hold all the paths: one a kind, and at most MAX_SUBJECTS subjects in each."""
+    subjects: Dict[Kind, Dict[str, Subject]] = {}
+    for path in options.paths:
+        kind = kind_of(path, options.kind)
+        subject = _subject(path, kind)
+        if subjects.setdefault(kind, {}).setdefault(subject.name, subject) != subject:
+            raise UsageError(f"two different subjects of the name {subject.name}", path=path)
+    statements = []
+    for kind, named in subjects.items():
+        ordered = [named[name] for name in sorted(named)]
+        for start in range(0, len(ordered), MAX_SUBJECTS):
+            statements.append(make(kind, options.channel, ordered[start : start + MAX_SUBJECTS]))
+    return statements
+
+
+def _subject(path: str, kind: Kind) -> Subject:
+    """What is to be signed, once it has been proven that it is what its header says."""
+    if kind is Kind.TREE:
+        return Subject(base_name(path), manifest_digests(tree_manifest(path)))
+    fd = open_regular(path)
+    try:
+        if kind is Kind.FILE:
+            return Subject(base_name(path), hash_file(fd, path=path)[1])
+        from multisig.subjects.payload import hash_payload, prove_payload
+        from multisig.subjects.rpm import read_rpm
+
+        package = read_rpm(fd, path=path)
+        payload = hash_payload(fd, package, path=path)
+        prove_payload(fd, package, path=path)
+        return Subject(package.name, package.digests, payload)
+    finally:
+        os.close(fd)
+
+
+def _extend(path: str, statements: List[Statement], signer: Signer, engine: GpgvEngine) -> None:
+    """Add this signer's word to the bundle at ``path``; whatever is in it stays."""
+    with locked(path):
+        before = _existing(path)
+        new = []
+        for statement in statements:
+            text = encode(statement)
+            if _has_signed(before, text, signer, engine):
+                print(f"multisig: {path}: already signed by this key", file=sys.stderr)
+                continue
+            new.append(Attestation(text, (_sign(text, signer, engine),)))
+        if new:
+            try:
+                write_whole(path, bundle.encode(bundle.merge([Bundle(tuple(new))] + ([before] if before else []))))
+            except BundleError as error:
+                raise error.at(path) from None
+
+
+def _existing(path: str) -> Optional[Bundle]:
+    data = read_if_there(path, bundle.MAX_BUNDLE)
+    try:
+        return bundle.parse(data) if data is not None else None
+    except BundleError as error:
+        raise error.at(path) from None
+
+
+def _has_signed(before: Optional[Bundle], text: str, signer: Signer, engine: GpgvEngine) -> bool:
+    signatures = [armored for item in before.attestations if item.statement == text for armored in item.signatures] if before else []
+    return any(_is_good(armored, text, signer, engine) for armored in signatures)
+
+
+def _is_good(armored: str, text: str, signer: Signer, engine: GpgvEngine) -> bool:
+    from multisig.errors import SignatureFormatError
+
+    try:
+        signature = parse_signature(armored)
+    except SignatureFormatError:
+        return False
+    key = signer.public_key()
+    return key.could_have_issued(signature) and engine.verify(text.encode(), signature, key).outcome is Outcome.GOOD
+
+
+def _sign(text: str, signer: Signer, engine: GpgvEngine) -> str:
+    """A signature that verification accepts, or an error: nobody is served by one that cannot count."""
+    armored = signer.sign(text.encode())
+    checked = engine.verify(text.encode(), parse_signature(armored), signer.public_key())
+    if checked.outcome is not Outcome.GOOD:
+        raise EngineError(f"the signature that gpg made does not verify: {checked.reason or checked.outcome.value}")
+    return armored

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""multisig verify."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from datetime import datetime, timezone
+from typing import Dict, List, Mapping, Optional, Sequence
+
+from multisig import report
+from multisig.bundle import MAX_BUNDLE
+from multisig.cli.subject import base_name, bundle_path, kind_of
+from multisig.errors import MalformedTreeError, MultisigError, UnreadableError, UsageError
+from multisig.files import open_regular, read_bounded, read_if_there
+from multisig.gate import Gate, Package
+from multisig.openpgp import GpgvEngine
+from multisig.policy import load_policy
+from multisig.statement import Kind
+from multisig.subjects.file import hash_file
+from multisig.subjects.tree import manifest_digests, tree_manifest
+from multisig.verdict import Code, Verdict, refuse
+
+
+def run(options: argparse.Namespace) -> int:
+    now = _moment(options.at) if options.at is not None else int(time.time())
+    policy = load_policy(options.policy)
+    bundle = read_bounded(options.bundle, MAX_BUNDLE) if options.bundle is not None else None
+    verdicts: List[Verdict] = []
+    failure: Optional[MultisigError] = None
+    with GpgvEngine() as engine:
+        gate = Gate(policy, engine, now=now, workers=len(os.sched_getaffinity(0)))
+        for number, path in enumerate(options.paths):
+            try:
+                verdicts.append(_verify(gate, number, path, options, bundle))
+            except UnreadableError as error:
+                failure = failure or error
+                verdicts.append(refuse(path, options.repo, Code.UNREADABLE, str(error)))
+    if options.json:
+        print(_json(verdicts, failure))
+    else:
+        for verdict in verdicts:
+            print(report.line(verdict) if verdict.accepted else report.block(verdict))
+    if failure is not None:
+        return 2
+    return 0 if all(verdict.accepted for verdict in verdicts) else 1
+
+
+def error_json(error: MultisigError) -> str:
+    """The answer where nothing could be judged at all."""
+    return _json([], error)
+
+
+class _Given:
+    """A bundle that is at hand already, or lies beside the path."""
+
+    def __init__(self, path: str, bundle: Optional[bytes]) -> None:
+        self.raw = bundle if bundle is not None else read_if_there(bundle_path(path), MAX_BUNDLE)
+
+    def fetch(self, packages: Sequence[Package], *, fresh: bool) -> Mapping[int, bytes]:
+        """See gate.BundleSource."""
+        found: Dict[int, bytes] = {}
+        if self.raw is not None and not fresh:
+            found.update((package.key, self.raw) for package in packages)
+        return found
+
+
+def _verify(gate: Gate, number: int, path: str, options: argparse.Namespace, bundle: Optional[bytes]) -> Verdict:
+    kind = kind_of(path, options.kind)
+    given = _Given(path, bundle)
+    if kind is Kind.TREE:
+        try:
+            digests = manifest_digests(tree_manifest(path))
+        except MalformedTreeError as error:
+            return refuse(base_name(path), options.repo, Code(error.code), str(error))
+        return gate.judge_digests(kind, base_name(path), digests, options.repo, given.raw).verdict
+    fd = open_regular(path)
+    try:
+        if kind is Kind.FILE:
+            _, digests = hash_file(fd, path=path)
+            return gate.judge_digests(kind, base_name(path), digests, options.repo, given.raw).verdict
+        return gate.judge_file(fd, path, Package(number, "", "", options.repo), given).verdict
+    finally:
+        os.close(fd)
+
+
+def _moment(text: str) -> int:
+    """Seconds since the epoch of an ISO 8601 time."""
+    try:
+        moment = datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith(("Z", "z")) else text)
+        return int((moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp())
+    except (ValueError, OverflowError):
+        raise UsageError("--at is not a time", expected="ISO 8601, as 2026-01-31T12:00:00Z", got=ascii(text)) from None
+
+
+def _json(verdicts: Sequence[Verdict], failure: Optional[MultisigError]) -> str:
+    accepted = failure is None and bool(verdicts) and all(verdict.accepted for verdict in verdicts)
+    return json.dumps(
+        {
+            "accepted": accepted,
+            "error": None if failure is None else {"code": failure.code, "message": str(failure)},
+            "subjects": [_subject(verdict) for verdict in verdicts],
+        }
+    )
+
+
+def _subject(verdict: Verdict) -> Dict[str, object]:
+    return {
+        "name": verdict.name,
+        "accepted": verdict.accepted,
+        "code": verdict.code.value,
+        "rules": [outcome.rule for outcome in verdict.rules],
+        "signers": list(verdict.signers),
+        "ignored": list(verdict.ignored),
+        "message": verdict.message,
+    }

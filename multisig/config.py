@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""multisig.conf: how the plugin is to behave (docs/multisig.conf.md). What it may let in, the policy alone says."""
+
+from __future__ import annotations
+
+import configparser
+import os
+from dataclasses import dataclass
+from typing import Dict, Iterable
+
+from multisig.errors import ConfigError, UnreadableError
+from multisig.files import read_if_there
+
+DEFAULT_POLICY = "/etc/multisig/policy.yaml"
+DEFAULT_JOURNAL = "/var/lib/multisig/journal.sqlite"
+FILE_NAME = "multisig.conf"
+_MAX_CONFIG = 64 << 10
+_KEYS = ("enabled", "mode", "policy", "hold-back", "openpgp", "journal")
+
+
+@dataclass(frozen=True)
+class Config:
+    """``enforcing`` is true for every ``mode`` but exactly "warn". Paths are absolute."""
+
+    enforcing: bool = True
+    policy: str = DEFAULT_POLICY
+    journal: str = DEFAULT_JOURNAL
+    openpgp: str = "auto"
+
+
+def load_config(directories: Iterable[str]) -> Config:
+    """Read multisig.conf from each directory that has one, later ones over earlier ones, as dnf does.
+
+    Unknown sections and keys, and values this version cannot honour, are ConfigErrors: a misspelt setting must not
+    quietly mean the default.
+    """
+    values: Dict[str, str] = {}
+    for directory in directories:
+        path = os.path.join(directory, FILE_NAME)
+        try:
+            data = read_if_there(path, _MAX_CONFIG)
+        except UnreadableError as error:
+            raise ConfigError(error.message, path=path) from None
+        if data is not None:
+            values.update(parse_config(data, path=path))
+    return _config(values)
+
+
+def parse_config(data: bytes, *, path: str) -> Dict[str, str]:
+    """The settings of one file's [main] section, checked for their names; raises ConfigError."""
+    if len(data) > _MAX_CONFIG:
+        raise ConfigError("is too large", path=path, expected=f"at most {_MAX_CONFIG} bytes")
+    parser = configparser.ConfigParser(interpolation=None, inline_comment_prefixes=("#", ";"), default_section="")
+    try:
+        parser.read_string(data.decode("utf-8"), source=path)
+    except (configparser.Error, UnicodeDecodeError) as error:
+        raise ConfigError(str(error).replace("\n", " "), path=path) from None
+    for section in parser.sections():
+        if section != "main":
+            raise ConfigError(f"unknown section [{section}]", path=path, expected="[main]")
+    settings = dict(parser["main"]) if parser.has_section("main") else {}
+    for key in settings:
+        if key not in _KEYS:
+            raise ConfigError(f"unknown setting {key}", path=path, expected="one of " + ", ".join(_KEYS))
+    return settings
+
+
+def _config(values: Dict[str, str]) -> Config:
+    for key in ("policy", "journal"):
+        if key in values and not os.path.isabs(values[key]):
+            raise ConfigError(f"{key} must be an absolute path", got=values[key] or "nothing")
+    openpgp = values.get("openpgp", "auto")
+    if openpgp not in ("auto", "gpgv"):
+        raise ConfigError("this version checks signatures with gpgv alone", expected="openpgp = auto or gpgv", got=openpgp)
+    if values.get("hold-back", "no") != "no":
+        raise ConfigError("this version cannot hold packages back", expected="hold-back = no", got=values["hold-back"])
+    return Config(
+        enforcing=values.get("mode", "enforce") != "warn",
+        policy=values.get("policy", DEFAULT_POLICY),
+        journal=values.get("journal", DEFAULT_JOURNAL),
+        openpgp=openpgp,
+    )

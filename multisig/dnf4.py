@@ -1,0 +1,346 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""dnf 4's side of the gate: what the transaction holds, where bundles come from, what rpm is told to open.
+
+Facts about dnf that this leans on (dnf 4.14, libdnf 0.69): hooks ``resolved`` and ``pre_transaction`` of dnf.Plugin;
+``base.transaction.install_set``; ``libdnf.repo.PackageTarget`` with a byte range, which downloads through the
+repository's own librepo handle; rpm opens ``pkg.localPkg()`` again after ``pre_transaction``.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple
+
+import dnf
+import dnf.callback
+import dnf.exceptions
+import dnf.repo
+import libdnf
+
+from multisig import report
+from multisig.bundle import MAX_BUNDLE, SUFFIX
+from multisig.config import load_config
+from multisig.errors import MultisigError, RefusedError, UnreadableError
+from multisig.files import read_if_there, write_whole
+from multisig.gate import Gate, Judged, Package
+from multisig.journal import Entry, Journal
+from multisig.openpgp import GpgvEngine
+from multisig.pin import Pinned, Pinner
+from multisig.policy import load_policy
+
+CACHE = "multisig"
+_NOTHING_DOWNLOADED = "nothing was downloaded or installed"
+_A_MOMENT = 0.7
+
+
+class Transaction:
+    """One dnf transaction, from ``resolved`` to its end. ``urls`` maps a downloaded file's path to its URL."""
+
+    def __init__(self, base: "dnf.Base", urls: Mapping[str, str], say: Callable[[str], None]) -> None:
+        self._base = base
+        self._say = say
+        self._config = load_config(base.conf.pluginconfpath)
+        self._source = Bundles(base, urls)
+        self._packages: Dict[int, Package] = {}
+        self._handles: Dict[int, "dnf.package.Package"] = {}
+        self._pinned: List[Pinned] = []
+        self._engine = GpgvEngine()
+        self._decision: Optional[int] = None
+        self._gate = Gate(load_policy(self._config.policy), self._engine, now=int(time.time()), workers=_processors())
+        self._journal = Journal(self._config.journal)
+
+    def resolved(self) -> None:
+        """Judge what is planned; raises RefusedError before anything is downloaded."""
+        packages = self._planned()
+        judged = self._gate.judge_planned(packages, self._source)
+        if not all(item.verdict.accepted for item in judged):
+            self._record("planned", judged)
+            self._refuse_or_warn(judged, _NOTHING_DOWNLOADED)
+
+    def pre_transaction(self) -> None:
+        """Judge the files that rpm is going to open, pin them, record the decision; raises RefusedError."""
+        started = time.monotonic()
+        packages = self._planned()
+        self._check_elements(packages)
+        judged = self._judge_files(packages)
+        self._decision = self._record("at hand", judged)
+        if all(item.verdict.accepted for item in judged):
+            self._say(report.acceptance([item.verdict for item in judged], time.monotonic() - started))
+        else:
+            self._refuse_or_warn(judged, "nothing was installed")
+
+    def finished(self) -> None:
+        """Note in the journal that the transaction went through."""
+        if self._decision is not None:
+            self._journal.finish(self._decision, time=int(time.time()))
+
+    def close(self) -> None:
+        self._engine.close()
+        while self._pinned:
+            self._pinned.pop().close()
+
+    def _planned(self) -> List[Package]:
+        """Every package that goes in, whatever the transaction calls it; the same Package each time for the same one."""
+        for handle in self._base.transaction.install_set:
+            key = id(handle)
+            if key not in self._packages:
+                self._packages[key] = _package(key, handle)
+                self._handles[key] = handle
+                self._source.add(self._packages[key], handle)
+        current = {id(handle) for handle in self._base.transaction.install_set}
+        return sorted((self._packages[key] for key in current), key=lambda package: package.nevra)
+
+    def _judge_files(self, packages: Sequence[Package]) -> List[Judged]:
+        copies = self._base.conf.cachedir
+        os.makedirs(copies, exist_ok=True)
+        pinner = Pinner(copies, user=os.geteuid())
+        sizes = [self._size(package) for package in packages]
+        meter = _Meter(self._base, "verifying packages", sum(sizes))
+        judged = []
+        for package, size in zip(packages, sizes):
+            handle = self._handles[package.key]
+            path = handle.localPkg()
+            pinned = pinner.pin(path)
+            self._pinned.append(pinned)
+            # From here on dnf, and rpm through it, opens what is judged below, and nothing else.
+            handle.localPkg = lambda pinned=pinned: pinned.path
+            judged.append(self._gate.judge_file(pinned.fd, path, package, self._source))
+            if not pinned.copied:
+                self._pinned.pop().close()
+            meter.add(size)
+        meter.end()
+        return judged
+
+    def _size(self, package: Package) -> int:
+        try:
+            return os.stat(self._handles[package.key].localPkg()).st_size
+        except OSError:
+            return 0
+
+    def _check_elements(self, packages: Sequence[Package]) -> None:
+        """What rpm was told to install, by headers it read before now, is what is about to be judged."""
+        expected = sorted(package.nevra for package in packages)
+        found = sorted(_element_nevra(element) for element in self._base._ts if element.Type() == _TR_ADDED)
+        if found != expected:
+            odd = sorted(set(found) ^ set(expected)) or found
+            raise RefusedError(f"multisig: refused; rpm's transaction is not the one that was planned: {', '.join(odd)}")
+
+    def _record(self, stage: str, judged: Sequence[Judged]) -> int:
+        entries = [
+            Entry(
+                item.verdict, item.digests.sha256 if item.digests else None, item.digests.sha512 if item.digests else None,
+                item.bundle,
+            )
+            for item in judged
+        ]  # fmt: skip
+        policy = self._gate.policy
+        try:
+            return self._journal.record(
+                entries, time=int(time.time()), stage=stage, mode="enforce" if self._config.enforcing else "warn",
+                accepted=all(item.verdict.accepted for item in judged), serial=policy.serial, policy=policy.sha256,
+            )  # fmt: skip
+        except MultisigError as error:
+            if self._config.enforcing:
+                raise
+            self._say(f"multisig: {error}")
+            return 0
+
+    def _refuse_or_warn(self, judged: Sequence[Judged], consequence: str) -> None:
+        verdicts = [item.verdict for item in judged]
+        if self._config.enforcing:
+            raise RefusedError(report.refusal(verdicts, consequence=consequence))
+        self._say(report.warning(verdicts))
+
+
+class Bundles:
+    """Bundles by dnf's own means: beside local files, from the repository's cache, or through its librepo handle."""
+
+    def __init__(self, base: "dnf.Base", urls: Mapping[str, str]) -> None:
+        self._base = base
+        self._urls = urls
+        self._handles: Dict[int, "dnf.package.Package"] = {}
+        # What the network has answered once in this transaction is not asked of it again.
+        self._asked: Set[int] = set()
+
+    def add(self, package: Package, handle: "dnf.package.Package") -> None:
+        self._handles[package.key] = handle
+
+    def fetch(self, packages: Sequence[Package], *, fresh: bool) -> Mapping[int, bytes]:
+        """See gate.BundleSource. Local ones are read where they lie; others from the cache, or if ``fresh`` anew."""
+        found: Dict[int, bytes] = {}
+        remote: List[Tuple[int, "_Download"]] = []
+        for package in packages:
+            handle = self._handles[package.key]
+            beside = self._local_path(handle)
+            if beside is not None:
+                _keep(found, package.key, None if fresh else _read(beside))
+                continue
+            download = self._download(handle)
+            if not fresh:
+                _keep(found, package.key, _read(download.path))
+            if package.key not in found and package.key not in self._asked and not self._base.conf.cacheonly:
+                self._asked.add(package.key)
+                remote.append((package.key, download))
+        self._fetch_all([download for _, download in remote])
+        for key, download in remote:
+            _keep(found, key, download.take())
+        return found
+
+    def _local_path(self, handle: "dnf.package.Package") -> Optional[str]:
+        """Where the bundle of a local file lies; None for packages that come over the network."""
+        path = handle.localPkg()
+        if handle._from_cmdline:
+            return None if path in self._urls else path + SUFFIX
+        return path + SUFFIX if handle._is_local_pkg() else None
+
+    def _download(self, handle: "dnf.package.Package") -> "_Download":
+        if handle._from_cmdline:
+            url = self._urls[handle.localPkg()]
+            return _Download(self._base.conf._config, os.path.dirname(url), os.path.basename(url), handle.localPkg() + SUFFIX)
+        checksum_type, checksum = handle.returnIdSum()
+        directory = os.path.join(handle.repo._repo.getCachedir(), CACHE)
+        name = f"{checksum_type}-{checksum}-{os.path.basename(handle.location)}{SUFFIX}"
+        return _Download(handle.repo._repo, handle.baseurl, handle.location, os.path.join(directory, name))
+
+    def _fetch_all(self, downloads: Sequence["_Download"]) -> None:
+        if not downloads:
+            return
+        meter = _Meter(self._base, f"signatures of {len(downloads)} package{'s' if len(downloads) > 1 else ''}")
+        targets = []
+        for download in downloads:
+            os.makedirs(os.path.dirname(download.path), exist_ok=True)
+            targets.append(download.target(meter))
+        try:
+            libdnf.repo.PackageTarget.downloadPackages(libdnf.repo.VectorPPackageTarget(targets), False)
+        except RuntimeError:
+            # Not fail-fast: the downloads that worked are there; what is missing is judged as missing.
+            pass
+        meter.end()
+
+
+class _Download:
+    """One bundle on its way: ``<rpm's URL>.msig`` into a file of the cache."""
+
+    def __init__(self, handle: object, base_url: Optional[str], location: str, path: str) -> None:
+        self._handle = handle
+        self._base_url = base_url
+        self._location = location
+        self.path = path
+        # libdnf keeps no reference to a target's callbacks.
+        self._callbacks: Optional["_Callbacks"] = None
+
+    def target(self, meter: "_Meter") -> "libdnf.repo.PackageTarget":
+        self._callbacks = _Callbacks(meter)
+        _remove(self._arriving)
+        # The range is librepo's only limit on size; one byte more than allowed shows what is too long.
+        return libdnf.repo.PackageTarget(
+            self._handle, self._location + SUFFIX, self._arriving, 0, None, 0, self._base_url, False, 0, MAX_BUNDLE,
+            self._callbacks,
+        )  # fmt: skip
+
+    def take(self) -> Optional[bytes]:
+        """What arrived, kept in the cache if a bundle could look like it; None where nothing did."""
+        if self._callbacks is None or not self._callbacks.succeeded:
+            _remove(self._arriving)
+            return None
+        data = _read(self._arriving)
+        _remove(self._arriving)
+        if data is not None and len(data) <= MAX_BUNDLE:
+            write_whole(self.path, data)
+        return data
+
+    @property
+    def _arriving(self) -> str:
+        return self.path + ".part"
+
+
+class _Callbacks(libdnf.repo.PackageTargetCB):  # type: ignore[misc]
+    def __init__(self, meter: "_Meter") -> None:
+        super().__init__()
+        self._meter = meter
+        self._done = 0
+        self.succeeded = False
+
+    def end(self, status: int, message: str) -> int:
+        self.succeeded = status == self.TransferStatus_SUCCESSFUL
+        return 0
+
+    def progress(self, total: float, done: float) -> int:
+        self._meter.add(int(done) - self._done)
+        self._done = int(done)
+        return 0
+
+    def mirrorFailure(self, message: str, url: str) -> int:
+        return 0
+
+
+class _Meter(dnf.callback.Payload):  # type: ignore[misc]
+    """dnf's own progress bar, one line for many small things; shown only where they take longer than a moment.
+
+    ``size`` is the total in bytes, 0 where it is not known.
+    """
+
+    def __init__(self, base: "dnf.Base", text: str, size: int = 0) -> None:
+        output = getattr(base, "output", None)
+        super().__init__(output.progress if output is not None else dnf.callback.NullDownloadProgress())
+        self._text = f"multisig: {text}"
+        self._size = size
+        self._done = 0
+        self._since = time.monotonic()
+        self._shown = False
+
+    def __str__(self) -> str:
+        return self._text
+
+    @property
+    def download_size(self) -> int:
+        return max(self._size, self._done)
+
+    def add(self, size: int) -> None:
+        self._done += size
+        if not self._shown and time.monotonic() - self._since > _A_MOMENT:
+            self._shown = True
+            self.progress.start(1, self._size)
+        if self._shown:
+            self.progress.progress(self, self._done)
+
+    def end(self) -> None:
+        if self._shown:
+            self.progress.end(self, dnf.callback.STATUS_OK, None)
+
+
+_TR_ADDED = 1  # rpmte.h
+
+
+def _package(key: int, handle: "dnf.package.Package") -> Package:
+    nevra = f"{handle.name}-{handle.epoch or 0}:{handle.version}-{handle.release}.{handle.arch}"
+    obsoletes = tuple(str(relation).split(" ")[0] for relation in handle.obsoletes)
+    return Package(key, nevra, handle.name, handle.reponame, obsoletes)
+
+
+def _element_nevra(element: "rpm.te") -> str:
+    return f"{element.N()}-{element.E() or 0}:{element.V()}-{element.R()}.{element.A()}"
+
+
+def _keep(found: Dict[int, bytes], key: int, data: Optional[bytes]) -> None:
+    if data is not None:
+        found[key] = data
+
+
+def _read(path: str) -> Optional[bytes]:
+    try:
+        return read_if_there(path, MAX_BUNDLE)
+    except UnreadableError:
+        return None
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0))

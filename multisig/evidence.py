@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Sorts a bundle's contents for one subject: which signatures are worth trying, and why the others are not. Pure.
+
+Nothing here is verified yet. A signature that could not count whatever an engine says of it (nobody's key, another
+channel, dated in the future, by a compromised signer) is set aside with a reason; it neither counts nor vetoes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Dict, FrozenSet, Iterator, List, Optional, Set, Tuple, Union
+
+from multisig.bundle import Attestation, Bundle
+from multisig.errors import SignatureFormatError, StatementError
+from multisig.openpgp import Signature, parse_signature
+from multisig.policy import Key, Policy, Signer
+from multisig.statement import Digests, Kind, Statement, Subject, parse, statement_id
+
+MAX_TRIES = 4
+FUTURE_ALLOWANCE = 300
+_CACHED_TEXTS = 4096
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What evidence is looked for. ``digests`` is None while only the package's planned name is known."""
+
+    kind: Kind
+    name: str
+    digests: Optional[Digests]
+    channels: FrozenSet[str]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A signature that would count for the subject if an engine finds it good.
+
+    ``data`` is the exact bytes it must be over, ``statement`` their SHA-256; ``subject`` the statement's line.
+    """
+
+    signer: str
+    key: Key
+    signature: Signature
+    data: bytes
+    statement: str
+    channel: str
+    subject: Subject
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """``candidates`` approve the subject; ``others`` approve something of its name with other digests.
+
+    ``ignored`` says in words what was set aside.
+    """
+
+    candidates: Tuple[Candidate, ...]
+    others: Tuple[Candidate, ...]
+    ignored: Tuple[str, ...]
+    named_otherwise: bool
+
+
+def collect(bundle: Bundle, policy: Policy, wanted: Wanted, now: int) -> Evidence:
+    """Everything in the bundle that speaks of the subject, in the bundle's order. Never raises on the bundle's content."""
+    candidates: List[Candidate] = []
+    others: List[Candidate] = []
+    ignored: Dict[str, None] = {}
+    named_otherwise = False
+    for attestation in bundle.attestations:
+        statement = _statement(attestation.statement)
+        if isinstance(statement, str):
+            ignored[f"a statement: {statement}"] = None
+            continue
+        subject, same = _line(statement, wanted)
+        if subject is None:
+            continue
+        if statement.channel not in wanted.channels:
+            ignored[f"a statement for the channel {statement.channel}"] = None
+            continue
+        named_otherwise = named_otherwise or not same
+        for found in _signatures(attestation, statement, subject, policy, now):
+            if isinstance(found, str):
+                ignored[found] = None
+            else:
+                (candidates if same else others).append(found)
+    return Evidence(tuple(candidates), tuple(others), tuple(ignored), named_otherwise)
+
+
+def content_variants(bundle: Bundle, kind: Kind, name: str) -> Tuple[Digests, ...]:
+    """The different contents that the bundle's statements give for a name, in the bundle's order."""
+    variants: Dict[Digests, None] = {}
+    for attestation in bundle.attestations:
+        statement = _statement(attestation.statement)
+        if not isinstance(statement, str) and statement.kind is kind:
+            variants.update((line.digests, None) for line in statement.subjects if line.name == name)
+    return tuple(variants)
+
+
+def _line(statement: Statement, wanted: Wanted) -> Tuple[Optional[Subject], bool]:
+    """The statement's line about the subject, and whether its digests are the subject's.
+
+    An RPM's name is part of its content and must agree; a file or tree may have been renamed.
+    """
+    if statement.kind is not wanted.kind:
+        return None, False
+    named = None
+    for line in statement.subjects:
+        same = wanted.digests is None or line.digests == wanted.digests
+        if same and (line.name == wanted.name or (wanted.kind is not Kind.RPM and wanted.digests is not None)):
+            return line, True
+        if line.name == wanted.name:
+            named = line
+    return named, False
+
+
+def _signatures(
+    attestation: Attestation, statement: Statement, subject: Subject, policy: Policy, now: int
+) -> Iterator[Union[Candidate, str]]:
+    data = attestation.statement.encode("utf-8")
+    identifier = statement_id(attestation.statement)
+    tries: Dict[str, int] = {}
+    seen: Set[bytes] = set()
+    for armored in attestation.signatures:
+        signature = _signature(armored)
+        if isinstance(signature, str):
+            yield f"a signature: {signature}"
+            continue
+        if signature.packet in seen:
+            continue
+        seen.add(signature.packet)
+        owners = [(signer, key) for signer, key in _keys(policy) if key.public.could_have_issued(signature)]
+        if not owners:
+            yield f"a key nobody here knows, {_issuer(signature)}"
+        for signer, key in owners:
+            obstacle = obstacle_to(signer, key, signature, identifier, now)
+            if obstacle is not None:
+                yield f"{signer.name}: {obstacle}"
+            elif tries.setdefault(signer.name, 0) >= MAX_TRIES:
+                yield f"{signer.name}: more than {MAX_TRIES} signatures on one statement"
+            else:
+                tries[signer.name] += 1
+                yield Candidate(signer.name, key, signature, data, identifier, statement.channel, subject)
+
+
+def obstacle_to(signer: Signer, key: Key, signature: Signature, statement: str, now: int) -> Optional[str]:
+    """Why this signature cannot count even if it is good; None if nothing is known against it yet.
+
+    The date is the signer's own claim, so it can only ever take a signature away.
+    """
+    if signer.compromised:
+        return "marked compromised in the policy"
+    if key.problem is not None:
+        return f"key {shown_fingerprint(key.fingerprint)}: {key.problem}"
+    if signature.created > now + FUTURE_ALLOWANCE:
+        return "a signature dated in the future"
+    if signer.retired is not None:
+        if signature.created >= signer.retired.since:
+            return "a signature from after the retirement"
+        if signer.retired.statements is not None and statement not in signer.retired.statements:
+            return "retired, and the statement is not among those listed"
+    return None
+
+
+def shown_fingerprint(fingerprint: str) -> str:
+    """A fingerprint for people: beginning and end in groups of four."""
+    return f"{fingerprint[:4]} {fingerprint[4:8]} … {fingerprint[-4:]}"
+
+
+def _keys(policy: Policy) -> Iterator[Tuple[Signer, Key]]:
+    for signer in policy.signers.values():
+        for key in signer.keys:
+            yield signer, key
+
+
+def _issuer(signature: Signature) -> str:
+    if signature.issuer_fingerprint is not None:
+        return shown_fingerprint(signature.issuer_fingerprint)
+    return signature.issuer_keyid or "which the signature does not name"
+
+
+@lru_cache(maxsize=_CACHED_TEXTS)
+def _statement(text: str) -> Union[Statement, str]:
+    try:
+        return parse(text)
+    except StatementError as error:
+        return str(error)
+
+
+@lru_cache(maxsize=_CACHED_TEXTS)
+def _signature(armored: str) -> Union[Signature, str]:
+    try:
+        return parse_signature(armored)
+    except SignatureFormatError as error:
+        return str(error)

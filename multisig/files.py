@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Reading files within bounds, and writing them whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+import tempfile
+from contextlib import contextmanager
+from typing import Iterator, Optional
+
+from multisig.errors import UnreadableError
+
+
+def open_regular(path: str) -> int:
+    """A descriptor of a regular file, for reading. A FIFO or device is refused instead of waited for."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError) as error:
+        raise UnreadableError(f"cannot be opened: {_reason(error)}", path=path) from None
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise UnreadableError("is not a regular file", path=path)
+    return fd
+
+
+def read_bounded(path: str, limit: int) -> bytes:
+    """The file's bytes, at most ``limit`` and one more (so that the caller sees what is too long)."""
+    fd = open_regular(path)
+    try:
+        parts = []
+        left = limit + 1
+        while left:
+            part = os.read(fd, left)
+            if not part:
+                break
+            parts.append(part)
+            left -= len(part)
+        return b"".join(parts)
+    except OSError as error:
+        raise UnreadableError(f"cannot be read: {_reason(error)}", path=path) from None
+    finally:
+        os.close(fd)
+
+
+def read_if_there(path: str, limit: int) -> Optional[bytes]:
+    """As read_bounded, but None where there is no such file."""
+    try:
+        os.stat(path)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            return None
+    except ValueError:
+        return None
+    return read_bounded(path, limit)
+
+
+def write_whole(path: str, data: bytes, *, mode: int = 0o644) -> None:
+    """Write to a temporary name beside ``path``, sync, rename: readers see the old file or the new one, whole.
+
+    Raises UnreadableError; the old file is untouched then, and the temporary one gone.
+    """
+    directory, name = os.path.split(os.path.abspath(path))
+    temporary = None
+    try:
+        fd, temporary = tempfile.mkstemp(prefix=f".{name[:100]}.", dir=directory)
+        with os.fdopen(fd, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fchmod(stream.fileno(), mode)
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+        temporary = None
+        _sync_directory(directory)
+    except OSError as error:
+        raise UnreadableError(f"cannot be written: {_reason(error)}", path=path) from None
+    finally:
+        if temporary is not None:
+            os.unlink(temporary)
+
+
+@contextmanager
+def locked(path: str) -> Iterator[None]:
+    """Hold the lock of the directory that ``path`` lies in: who reads, changes and writes a file there waits in turn."""
+    directory = os.path.dirname(os.path.abspath(path))
+    try:
+        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise UnreadableError(f"cannot be opened: {_reason(error)}", path=directory) from None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _sync_directory(directory: str) -> None:
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error)

@@ -1,0 +1,360 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One transaction: collect evidence, verify signatures, decide. The only place where the parts are put together.
+
+Twice for each package. Planned: before anything is downloaded, on the name and repository that the front end intends,
+by the statements and signers of its bundle. At hand: on the very file that rpm is going to open, by its header and
+payload. Only the second decides; nothing of the first is taken for granted in it but signatures already checked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Dict, List, Mapping, Optional, Protocol, Sequence, Tuple
+
+from multisig import bundle as bundles
+from multisig.bundle import Bundle
+from multisig.errors import BundleError, MalformedRpmError, MultisigError
+from multisig.evidence import Candidate, Evidence, Wanted, collect, content_variants
+from multisig.openpgp import Checked, Engine
+from multisig.policy import Policy, Rule, Traits, matching_rules, undecided_rules
+from multisig.statement import Digests, Kind
+from multisig.subjects.payload import hash_payload, prove_payload
+from multisig.subjects.rpm import RpmSubject, read_identity, read_rpm
+from multisig.traits import guarding_rules, planned_traits, rpm_traits
+from multisig.verdict import Approval, Code, Verdict, approval, judge, plan, refuse
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package as the front end knows it: NAME-EPOCH:VERSION-RELEASE.ARCH, its name, where it comes from.
+
+    ``key`` is the front end's own handle; two packages of a transaction never share one.
+    """
+
+    key: int
+    nevra: str
+    name: str
+    repo: str
+    obsoletes: Tuple[str, ...] = ()
+
+
+class BundleSource(Protocol):
+    """Where bundles come from. Says what it got and decides nothing."""
+
+    def fetch(self, packages: Sequence[Package], *, fresh: bool) -> Mapping[int, bytes]:
+        """Raw bundles by Package.key, at most bundle.MAX_BUNDLE + 1 bytes each; those not to be had are left out.
+
+        ``fresh`` asks for what a cache does not answer; where nothing fresher can be had the package is left out.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A verdict, and what it rests on: the digests judged, the bundle used, whose word in it was good."""
+
+    verdict: Verdict
+    digests: Optional[Digests] = None
+    bundle: Optional[bytes] = None
+    approvals: Tuple[Approval, ...] = ()
+
+
+@dataclass
+class _Held:
+    """What is known of one package's evidence: the raw bundles, parsed as one, or why there is none."""
+
+    raw: List[bytes] = field(default_factory=list)
+    bundle: Optional[Bundle] = None
+    problem: Optional[str] = None
+
+
+@dataclass
+class _Case:
+    """One subject under judgement."""
+
+    name: str
+    origin: str
+    rules: Tuple[Rule, ...]
+    evidence: Optional[Evidence]
+    untried: List[Candidate] = field(default_factory=list)
+    approvals: List[Approval] = field(default_factory=list)
+    ignored: List[str] = field(default_factory=list)
+
+
+class Gate:
+    """Judges the packages of one transaction under one policy and one reading of the clock (seconds since the epoch)."""
+
+    def __init__(self, policy: Policy, engine: Engine, *, now: int, workers: int) -> None:
+        self._policy = policy
+        self._engine = engine
+        self._now = now
+        self._workers = max(1, workers)
+        self._checked: Dict[Tuple[str, bytes, str], Checked] = {}
+        self._held: Dict[int, _Held] = {}
+
+    @property
+    def policy(self) -> Policy:
+        return self._policy
+
+    def judge_planned(self, packages: Sequence[Package], source: BundleSource) -> List[Judged]:
+        """A first verdict on what is planned: whether the bundles approve packages of these names at all.
+
+        Rules that need the header (content, signed-by) are left for later. What a cached bundle does not suffice for
+        is fetched afresh, once.
+        """
+        rules = {package.key: self._planned_rules(package) for package in packages}
+        asking = [package for package in packages if any(rule.require for rule in rules[package.key])]
+        self._take(asking, source, fresh=False)
+        judged = self._judge_names(packages, rules)
+        refused = [item for item in asking if not judged[item.key].verdict.accepted]
+        if refused:
+            if self._take(refused, source, fresh=True):
+                judged.update(self._judge_names(refused, rules))
+        return [judged[package.key] for package in packages]
+
+    def judge_file(self, fd: int, path: str, package: Package, source: BundleSource) -> Judged:
+        """The verdict on the RPM at ``fd``, which the caller has pinned; ``path`` names it for people.
+
+        ``package`` is what the front end planned; an empty ``nevra`` means that nothing was planned.
+        Steps: 1. The header is read, its structure checked. 2. It is the package that was planned. 3. Rules are chosen
+        by the header. 4. File signatures are refused unless a rule allows them. 5. The evidence for its digests is
+        collected and verified. 6. The rules are judged. 7. The payload is the one that a sufficient number of signers
+        vouch for to the byte, or is decompressed and held against the signed header.
+        """
+        try:
+            subject = read_rpm(fd, path=path)
+        except MalformedRpmError as error:
+            return Judged(self._judge_unfit(fd, path, package, error))
+        if package.nevra and subject.name != package.nevra:
+            return Judged(_not_the_planned(package, subject.name))
+        traits = rpm_traits(subject, package.repo)
+        rules = matching_rules(self._policy, traits) + guarding_rules(self._policy, subject)
+        if subject.file_signatures and not any(_takes_file_signatures(rule) for rule in rules):
+            message = "the package carries file signatures, which its content's signers did not sign"
+            return Judged(refuse(subject.name, package.repo, Code.MALFORMED_RPM, message), subject.digests)
+        asking = any(rule.require for rule in rules)
+        if asking and package.key not in self._held:
+            self._take([package], source, fresh=False)
+        judged = self._judge_subject(subject, package, rules)
+        if asking and not judged.verdict.accepted and self._take([package], source, fresh=True):
+            judged = self._judge_subject(subject, package, rules)
+        if judged.verdict.accepted and judged.verdict.code is Code.OK:
+            judged = self._judge_payload(fd, path, subject, rules, judged)
+        return judged
+
+    def judge_digests(self, kind: Kind, name: str, digests: Digests, repo: str, bundle: Optional[bytes]) -> Judged:
+        """The verdict on a file or tree of these digests, with the bundle that lay beside it."""
+        rules = matching_rules(self._policy, Traits(kind=kind.word, repo=repo, name="", obsoletes=(), content=None))
+        held = _held([bundle] if bundle is not None else [])
+        return self._judge_case(kind, name, digests, repo, rules, held)
+
+    # Planned packages
+
+    def _planned_rules(self, package: Package) -> Tuple[Rule, ...]:
+        return matching_rules(self._policy, planned_traits(package.name, package.obsoletes, package.repo))
+
+    def _judge_names(
+        self, packages: Sequence[Package], rules: Mapping[int, Tuple[Rule, ...]]
+    ) -> Dict[int, Judged]:
+        """Judge by name alone: each content that a bundle's statements give for the name is tried until one is approved."""
+        judged: Dict[int, Judged] = {}
+        variants: Dict[int, Tuple[Digests, ...]] = {}
+        for package in packages:
+            early = self._judge_without_evidence(package, rules[package.key])
+            if early is not None:
+                judged[package.key] = Judged(early)
+                continue
+            held = self._held.get(package.key, _Held())
+            variants[package.key] = content_variants(held.bundle, Kind.RPM, package.nevra) if held.bundle else ()
+        attempt = 0
+        pending = [package for package in packages if package.key in variants]
+        while pending:
+            tried = self._judge_attempt(pending, rules, variants, attempt)
+            for key, found in tried.items():
+                best = judged.get(key)
+                if best is None or found.verdict.accepted or len(found.verdict.signers) > len(best.verdict.signers):
+                    judged[key] = found
+            attempt += 1
+            pending = [
+                package
+                for package in pending
+                if not judged[package.key].verdict.accepted and attempt < len(variants[package.key])
+            ]
+        return judged
+
+    def _judge_attempt(
+        self,
+        packages: Sequence[Package],
+        rules: Mapping[int, Tuple[Rule, ...]],
+        variants: Mapping[int, Tuple[Digests, ...]],
+        attempt: int,
+    ) -> Dict[int, Judged]:
+        cases: Dict[int, _Case] = {}
+        for package in packages:
+            contents = variants[package.key]
+            digests = contents[attempt] if attempt < len(contents) else None
+            decidable = tuple(rule for rule in rules[package.key] if rule.signed_by is None)
+            held = self._held.get(package.key, _Held())
+            cases[package.key] = self._case(Kind.RPM, package.nevra, digests, package.repo, decidable, held)
+        self._verify(list(cases.values()))
+        return {key: self._conclude(case, self._held.get(key, _Held()), None) for key, case in cases.items()}
+
+    def _judge_without_evidence(self, package: Package, rules: Tuple[Rule, ...]) -> Optional[Verdict]:
+        """The planned packages that no bundle decides: without any rule, or with rules only the header can answer."""
+        if any(rule.require for rule in rules):
+            return None
+        waiting = [rule for rule in rules if rule.signed_by is not None]
+        if waiting or (not rules and undecided_rules(self._policy, planned_traits(package.name, package.obsoletes, package.repo))):
+            return Verdict(package.nevra, package.repo, True, Code.OK, "decided when the package is at hand")
+        return judge(self._policy, rules, (), name=package.nevra, origin=package.repo, now=self._now)
+
+    # Files at hand
+
+    def _judge_unfit(self, fd: int, path: str, planned: Package, error: MalformedRpmError) -> Verdict:
+        """A package that the profile refuses; where nothing is checked of it anyhow, its readable header is enough."""
+        name = planned.nevra or path
+        refused = refuse(name, planned.repo, Code(error.code), str(error))
+        identity = read_identity(fd)
+        if identity is None or (planned.nevra and identity.nevra != planned.nevra):
+            return refused
+        traits = planned_traits(identity.name, identity.obsoletes, planned.repo)
+        rules = matching_rules(self._policy, traits)
+        if not rules or undecided_rules(self._policy, traits) or any(rule.exempt is None for rule in rules):
+            return refused
+        if self._policy.quorum is not None:
+            return refused
+        return judge(self._policy, rules, (), name=identity.nevra, origin=planned.repo, now=self._now)
+
+    def _judge_subject(self, subject: RpmSubject, package: Package, rules: Tuple[Rule, ...]) -> Judged:
+        held = self._held.get(package.key, _Held())
+        return self._judge_case(Kind.RPM, subject.name, subject.digests, package.repo, rules, held)
+
+    def _judge_payload(
+        self, fd: int, path: str, subject: RpmSubject, rules: Tuple[Rule, ...], judged: Judged
+    ) -> Judged:
+        verdict = judged.verdict
+        try:
+            payload = hash_payload(fd, subject, path=path)
+            vouching = [item for item in judged.approvals if item.payload == payload]
+            vouched = judge(self._policy, rules, vouching, name=verdict.name, origin=verdict.origin, now=self._now)
+            if not vouched.accepted:
+                prove_payload(fd, subject, path=path)
+        except MultisigError as error:
+            return replace(judged, verdict=refuse(verdict.name, verdict.origin, Code(error.code), str(error)))
+        return judged
+
+    # Evidence
+
+    def _take(self, packages: Sequence[Package], source: BundleSource, *, fresh: bool) -> bool:
+        """Fetch bundles beside those already held; whether anything new came."""
+        news = False
+        for key, raw in source.fetch(packages, fresh=fresh).items():
+            known = self._held.get(key, _Held()).raw
+            if raw not in known:
+                self._held[key] = _held([raw, *known])
+                news = True
+        return news
+
+    def _judge_case(
+        self, kind: Kind, name: str, digests: Digests, origin: str, rules: Tuple[Rule, ...], held: _Held
+    ) -> Judged:
+        case = self._case(kind, name, digests, origin, rules, held)
+        self._verify([case])
+        return self._conclude(case, held, digests)
+
+    def _case(
+        self, kind: Kind, name: str, digests: Optional[Digests], origin: str, rules: Tuple[Rule, ...], held: _Held
+    ) -> _Case:
+        if held.bundle is None:
+            return _Case(name, origin, rules, None)
+        channels = frozenset(rule.channel for rule in rules if rule.channel is not None)
+        evidence = collect(held.bundle, self._policy, Wanted(kind, name, digests, channels), self._now)
+        return _Case(name, origin, rules, evidence, list(evidence.candidates))
+
+    def _conclude(self, case: _Case, held: _Held, digests: Optional[Digests]) -> Judged:
+        raw = bundles.encode(held.bundle) if held.bundle is not None else None
+        verdict = judge(
+            self._policy, case.rules, case.approvals, name=case.name, origin=case.origin, now=self._now,
+            evidence=case.evidence, ignored=case.ignored,
+        )  # fmt: skip
+        if not verdict.accepted and held.bundle is None and held.problem is not None and case.rules:
+            verdict = replace(verdict, code=Code.MALFORMED_BUNDLE, message=f"{held.problem}; {verdict.message}")
+        if not verdict.accepted and case.evidence is not None and case.evidence.others:
+            verdict = replace(verdict, ignored=verdict.ignored + self._over_other_content(case, case.evidence))
+        return Judged(verdict, digests, raw, tuple(case.approvals))
+
+    def _over_other_content(self, case: _Case, evidence: Evidence) -> Tuple[str, ...]:
+        """Whose good signatures are over other content of the same name: the first thing a builder wants to know."""
+        counted = {item.signer for item in case.approvals}
+        trying = plan(case.rules, case.approvals, [item for item in evidence.others if item.signer not in counted])
+        self._check(trying)
+        found = []
+        for candidate in trying:
+            if isinstance(self._approval(candidate), Approval):
+                found.append(f"{candidate.signer}'s signature is over other content")
+        return tuple(dict.fromkeys(found))
+
+    def _verify(self, cases: Sequence[_Case]) -> None:
+        """Try signatures, all subjects' next ones side by side, until the rules are satisfied or none is left."""
+        while True:
+            trying = [(case, plan(case.rules, case.approvals, case.untried)) for case in cases]
+            trying = [(case, candidates) for case, candidates in trying if candidates]
+            if not trying:
+                return
+            self._check([candidate for _, candidates in trying for candidate in candidates])
+            for case, candidates in trying:
+                for candidate in candidates:
+                    case.untried.remove(candidate)
+                    found = self._approval(candidate)
+                    if isinstance(found, Approval):
+                        case.approvals.append(found)
+                    else:
+                        case.ignored.append(found)
+
+    def _approval(self, candidate: Candidate) -> "Approval | str":
+        checked = self._checked[_identity(candidate)]
+        return approval(candidate, checked, self._policy.signers[candidate.signer], self._now)
+
+    def _check(self, candidates: Sequence[Candidate]) -> None:
+        """Have the engine verify what it has not yet in this run, in parallel."""
+        new = {_identity(item): item for item in candidates if _identity(item) not in self._checked}
+        if not new:
+            return
+        with ThreadPoolExecutor(min(self._workers, len(new))) as pool:
+            for identity, checked in zip(new, pool.map(self._verify_one, new.values())):
+                self._checked[identity] = checked
+
+    def _verify_one(self, candidate: Candidate) -> Checked:
+        return self._engine.verify(candidate.data, candidate.signature, candidate.key.public)
+
+
+def _identity(candidate: Candidate) -> Tuple[str, bytes, str]:
+    packet = hashlib.sha256(candidate.signature.packet).digest()
+    return candidate.statement, packet, candidate.key.fingerprint
+
+
+def _held(raw: List[bytes]) -> _Held:
+    """Parse raw bundles as one. A malformed one takes nothing away from those that are not."""
+    parsed, problem = [], None
+    for data in raw:
+        try:
+            parsed.append(bundles.parse(data))
+        except BundleError as error:
+            problem = str(error)
+    if not parsed:
+        return _Held(raw, None, problem)
+    try:
+        return _Held(raw, bundles.merge(parsed) if len(parsed) > 1 else parsed[0])
+    except BundleError:
+        return _Held(raw, parsed[0])
+
+
+def _takes_file_signatures(rule: Rule) -> bool:
+    return rule.file_signatures or rule.exempt is not None or rule.signed_by is not None
+
+
+def _not_the_planned(package: Package, found: str) -> Verdict:
+    message = f"the file is another package than the repository's metadata says: {found}"
+    return refuse(package.nevra, package.repo, Code.CONTENT_MISMATCH, message)

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The journal: what was let in or refused, when, under which policy, and on whose word. SQLite, append-only.
+
+One row a decision of a whole transaction, one a package within it, and the bundles that decided, each stored once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Iterator, Optional, Sequence, Tuple
+
+from multisig.errors import JournalError
+from multisig.verdict import Verdict
+
+_VERSION = 1
+_BUSY_MILLISECONDS = 10_000
+_SCHEMA = """
+CREATE TABLE decisions (
+    id INTEGER PRIMARY KEY,
+    time INTEGER NOT NULL,
+    stage TEXT NOT NULL,
+    mode TEXT NOT NULL,
+    accepted INTEGER NOT NULL,
+    policy_serial INTEGER NOT NULL,
+    policy_sha256 TEXT NOT NULL,
+    finished INTEGER
+);
+CREATE TABLE bundles (sha256 TEXT PRIMARY KEY, content BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE packages (
+    decision INTEGER NOT NULL REFERENCES decisions (id),
+    name TEXT NOT NULL,
+    origin TEXT NOT NULL,
+    accepted INTEGER NOT NULL,
+    code TEXT NOT NULL,
+    message TEXT NOT NULL,
+    rules TEXT NOT NULL,
+    signers TEXT NOT NULL,
+    statements TEXT NOT NULL,
+    sha256 TEXT,
+    sha512 TEXT,
+    bundle TEXT REFERENCES bundles (sha256)
+);
+CREATE INDEX packages_by_decision ON packages (decision);
+CREATE INDEX packages_by_name ON packages (name);
+"""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One package of one decision. Digests (hex) are of the content judged, absent where none was read."""
+
+    verdict: Verdict
+    sha256: Optional[str] = None
+    sha512: Optional[str] = None
+    bundle: Optional[bytes] = None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A row of history. Times are seconds since the epoch; ``finished`` is when dnf said the transaction was done."""
+
+    id: int
+    time: int
+    stage: str
+    mode: str
+    accepted: bool
+    policy_serial: int
+    policy_sha256: str
+    finished: Optional[int]
+    packages: Tuple["Row", ...]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One package within a decision, as it was recorded."""
+
+    name: str
+    origin: str
+    accepted: bool
+    code: str
+    message: str
+    rules: Tuple[str, ...]
+    signers: Tuple[str, ...]
+    bundle: Optional[str]
+
+
+class Journal:
+    """A journal file; made with its directory when it is first written. Every method raises JournalError."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def record(
+        self, entries: Sequence[Entry], *, time: int, stage: str, mode: str, accepted: bool, serial: int, policy: str
+    ) -> int:
+        """Write one decision whole, or not at all; returns its number. ``policy`` is the policy file's SHA-256."""
+        try:
+            with closing(self._open_for_writing()) as database, database:
+                cursor = database.execute(
+                    "INSERT INTO decisions (time, stage, mode, accepted, policy_serial, policy_sha256)"
+                    " VALUES (?, ?, ?, ?, ?, ?)",
+                    (time, stage, mode, accepted, serial, policy),
+                )
+                decision = int(cursor.lastrowid or 0)
+                for entry in entries:
+                    _insert(database, decision, entry)
+                return decision
+        except (sqlite3.Error, OSError) as error:
+            raise self._error("cannot be written", error) from None
+
+    def finish(self, decision: int, *, time: int) -> None:
+        """Note that the transaction of a decision went through."""
+        try:
+            with closing(self._open_for_writing()) as database, database:
+                database.execute("UPDATE decisions SET finished = ? WHERE id = ?", (time, decision))
+        except (sqlite3.Error, OSError) as error:
+            raise self._error("cannot be written", error) from None
+
+    def history(self) -> Iterator[Decision]:
+        """Every decision, the oldest first."""
+        if not os.path.exists(self._path):
+            raise JournalError("there is no journal yet", path=self._path)
+        try:
+            with closing(sqlite3.connect(Path(self._path).absolute().as_uri() + "?mode=ro", uri=True)) as database:
+                self._check_version(database)
+                for row in database.execute("SELECT * FROM decisions ORDER BY id").fetchall():
+                    packages = database.execute("SELECT * FROM packages WHERE decision = ? ORDER BY rowid", row[:1])
+                    yield Decision(
+                        row[0], row[1], row[2], row[3], bool(row[4]), row[5], row[6], row[7],
+                        tuple(_row(package) for package in packages),
+                    )  # fmt: skip
+        except sqlite3.Error as error:
+            raise self._error("cannot be read", error) from None
+
+    def _open_for_writing(self) -> sqlite3.Connection:
+        directory = os.path.dirname(os.path.abspath(self._path))
+        os.makedirs(directory, mode=0o755, exist_ok=True)
+        database = sqlite3.connect(self._path, timeout=_BUSY_MILLISECONDS / 1000)
+        try:
+            database.execute("PRAGMA synchronous = FULL")
+            if not database.execute("PRAGMA user_version").fetchone()[0]:
+                # Two processes may come here at once: the second finds the first one's tables after its lock.
+                with database:
+                    database.execute("BEGIN IMMEDIATE")
+                    if not database.execute("PRAGMA user_version").fetchone()[0]:
+                        for statement in filter(str.strip, _SCHEMA.split(";")):
+                            database.execute(statement)
+                        database.execute(f"PRAGMA user_version = {_VERSION}")
+            self._check_version(database)
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    def _check_version(self, database: sqlite3.Connection) -> None:
+        version = database.execute("PRAGMA user_version").fetchone()[0]
+        if version != _VERSION:
+            raise JournalError("was written by another version of multisig", path=self._path, expected=_VERSION, got=version)
+
+    def _error(self, what: str, error: Exception) -> JournalError:
+        return JournalError(f"the journal {what}: {error}", path=self._path)
+
+
+def _insert(database: sqlite3.Connection, decision: int, entry: Entry) -> None:
+    bundle = hashlib.sha256(entry.bundle).hexdigest() if entry.bundle is not None else None
+    if bundle is not None:
+        database.execute("INSERT OR IGNORE INTO bundles VALUES (?, ?)", (bundle, entry.bundle))
+    verdict = entry.verdict
+    fields = (
+        decision, _plain(verdict.name), _plain(verdict.origin), verdict.accepted, verdict.code.value,
+        _plain(verdict.message), "\n".join(outcome.rule for outcome in verdict.rules), "\n".join(verdict.signers),
+        "\n".join(verdict.statements), entry.sha256, entry.sha512, bundle,
+    )  # fmt: skip
+    database.execute("INSERT INTO packages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", fields)
+
+
+def _plain(text: str) -> str:
+    # SQLite stores UTF-8; a path may hold bytes that are none.
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _row(fields: Sequence[object]) -> Row:
+    _, name, origin, accepted, code, message, rules, signers, _, _, _, bundle = fields
+    return Row(
+        str(name), str(origin), bool(accepted), str(code), str(message), _lines(rules), _lines(signers),
+        None if bundle is None else str(bundle),
+    )  # fmt: skip
+
+
+def _lines(text: object) -> Tuple[str, ...]:
+    return tuple(str(text).split("\n")) if text else ()

@@ -1,0 +1,311 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Public keys: reading them, and saying why one cannot count.
+
+The parser reads what self-signatures say without verifying them; that is the engine's job, and a signature counts only
+where both agree. So this module takes out keys that an engine would let pass, and never lets one in. The key flags are
+as trustworthy as the file, which is part of the policy: gpg drops forged self-signatures when it imports a key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Dict, List, Optional, Sequence, Tuple, Union
+
+from multisig.errors import KeyFormatError
+from multisig.openpgp.armor import MAX_KEY_FILE, PUBLIC_KEY, dearmor
+from multisig.openpgp.model import PublicKey, Signature, Subkey
+from multisig.openpgp.packets import (
+    DSA,
+    ECDH,
+    ECDSA,
+    EDDSA,
+    ELGAMAL,
+    ELGAMAL_BOTH,
+    RSA,
+    RSA_ENCRYPT,
+    RSA_SIGN,
+    TAG_SIGNATURE,
+    Packet,
+    Reader,
+    read_packets,
+)
+from multisig.openpgp.selfsigs import (
+    BINDING,
+    CERTIFICATION_REVOCATION,
+    CERTIFICATIONS,
+    DIRECT,
+    KEY_REVOCATION,
+    SUBKEY_REVOCATION,
+    KeySignature,
+    Material,
+    read_claims,
+    read_key_signature,
+)
+
+_PRIMARY, _SUBKEY, _USER_ID, _USER_ATTRIBUTE = 6, 14, 13, 17
+_SECRET_TAGS = frozenset({5, 7})
+
+_DAY = 86400
+
+#: Integers of a public key by algorithm, for those that begin with their size.
+_KEY_MPIS = {RSA: 2, RSA_ENCRYPT: 2, RSA_SIGN: 2, ELGAMAL: 3, DSA: 4, ELGAMAL_BOTH: 3}
+_SIGNING = frozenset({RSA, RSA_SIGN, ECDSA, EDDSA})
+_WEAK = {DSA: "DSA", ELGAMAL: "ElGamal", ELGAMAL_BOTH: "ElGamal"}
+_ENCRYPTION_ONLY = frozenset({RSA_ENCRYPT, ELGAMAL, ECDH})
+
+#: Field sizes by the DER body of a curve's object identifier (RFC 9580, 9.2).
+_CURVES = {
+    bytes.fromhex("2b06010401da470f01"): 256,  # Ed25519
+    bytes.fromhex("2b060104019755010501"): 256,  # Curve25519
+    bytes.fromhex("2a8648ce3d030107"): 256,  # NIST P-256
+    bytes.fromhex("2b81040022"): 384,  # NIST P-384
+    bytes.fromhex("2b81040023"): 521,  # NIST P-521
+    bytes.fromhex("2b2403030208010107"): 256,  # brainpoolP256r1
+    bytes.fromhex("2b240303020801010b"): 384,  # brainpoolP384r1
+    bytes.fromhex("2b240303020801010d"): 512,  # brainpoolP512r1
+    bytes.fromhex("2b8104000a"): 256,  # secp256k1
+}
+
+
+@dataclass(frozen=True)
+class KeyRequirements:
+    """What the policy asks of a key. ``max_validity_days`` None: any time, or none."""
+
+    min_rsa_bits: int = 3072
+    max_validity_days: Optional[int] = None
+
+
+@dataclass
+class _Component:
+    """A key, user id or subkey packet, the signatures after it that matter, and the packets that hold those."""
+
+    packet: Packet
+    signatures: List[KeySignature] = field(default_factory=list)
+    kept: List[Packet] = field(default_factory=list)
+
+    def own(self, classes: Sequence[int]) -> List[KeySignature]:
+        return [sig for sig in self.signatures if sig.own and sig.signature_class in classes]
+
+    def revoked(self, revocation: int) -> bool:
+        """Whoever issued it: who may revoke a key is not looked into, because any revocation ends it."""
+        return any(sig.signature_class == revocation for sig in self.signatures)
+
+
+def parse_public_key(data: bytes, *, path: str = "") -> PublicKey:
+    """Read one transferable public key (RFC 4880, 11.1), armored or binary, of at most 256 KiB.
+
+    Exactly one version 4 primary key, then its user ids, then its subkeys, each with its signatures; other packets are
+    refused. The cryptographic validity of self-signatures is the engine's to check: this only narrows what may count.
+    Any revocation of a key or subkey, by whomever, marks it as revoked. Of all self-signatures on the key and on user
+    ids that are not revoked the latest decides flags and expiry, from its hashed subpackets alone.
+
+    ``path`` goes into the KeyFormatError that is raised for everything else.
+    """
+    try:
+        return _parse(_binary(data))
+    except KeyFormatError as error:
+        if path:
+            error.at(path)
+        raise
+
+
+def keyring_for(key: PublicKey, signature: Signature) -> bytes:
+    """The part of ``key`` that verifying ``signature`` needs, as a keyring: other people's signatures and other subkeys
+    than the issuer go, self-signatures and revocations stay.
+
+    What goes cannot change the finding, and gpgv spends most of its time on it: it verifies all of a key, twice.
+    """
+    components = _components(key.binary)
+    packets = []
+    for component in components:
+        issuer = component.packet.tag == _SUBKEY and _material(component.packet.body).fingerprint[-16:]
+        if not issuer or issuer == signature.issuer_keyid:
+            packets += [component.packet, *component.kept]
+    return b"".join(key.binary[packet.start : packet.end] for packet in packets)
+
+
+def key_problem(
+    part: Union[PublicKey, Subkey], primary: PublicKey, requirements: KeyRequirements
+) -> Optional[str]:
+    """Why signatures by ``part``, which is ``primary`` or one of its subkeys, cannot count; None if they can.
+
+    Expiry is not judged here, since it depends on when the question is asked; see ``expires`` of both.
+    """
+    if primary.revoked or part.revoked:
+        return "is revoked"
+    for key in (primary, part):
+        problem = _algorithm_problem(key, requirements.min_rsa_bits)
+        if problem:
+            return problem
+    if not part.can_sign:
+        if isinstance(part, Subkey):
+            return "is not for signing: its binding lacks the flag, or the subkey's own signature back"
+        return "is not for signing: its latest self-signature lacks the flag"
+    return _validity_problem(primary, requirements.max_validity_days)
+
+
+def _algorithm_problem(key: Union[PublicKey, Subkey], min_rsa_bits: int) -> Optional[str]:
+    if key.algorithm in _WEAK:
+        return f"is a {_WEAK[key.algorithm]} key, which is too weak"
+    if key.algorithm in (RSA, RSA_SIGN, RSA_ENCRYPT):
+        return f"is an RSA key of {key.bits} bits; {min_rsa_bits} are needed" if key.bits < min_rsa_bits else None
+    if key.algorithm not in _SIGNING:
+        return f"is of an algorithm that cannot sign or is not known ({key.algorithm})"
+    return None if key.bits else "is on an unknown elliptic curve"
+
+
+def _validity_problem(primary: PublicKey, max_days: Optional[int]) -> Optional[str]:
+    """A subkey cannot outlive its primary, so the primary's end is the one that matters."""
+    if max_days is None:
+        return None
+    if primary.expires is None:
+        return f"never expires; keys may be valid for at most {max_days} days"
+    if primary.expires - primary.self_signed > max_days * _DAY:
+        days = -((primary.self_signed - primary.expires) // _DAY)
+        return f"is valid for {days} days from its latest self-signature; at most {max_days} are allowed"
+    return None
+
+
+def _binary(data: bytes) -> bytes:
+    if len(data) > MAX_KEY_FILE:
+        raise KeyFormatError(f"longer than {MAX_KEY_FILE} bytes, which no key needs")
+    if not data:
+        raise KeyFormatError("empty; expected an OpenPGP public key")
+    if b"-----BEGIN PGP PRIVATE KEY" in data:
+        raise _secret_key()
+    return data if data[0] & 0x80 else dearmor(data, PUBLIC_KEY)
+
+
+def _secret_key() -> KeyFormatError:
+    return KeyFormatError("this file holds a SECRET key; remove it at once, and put only the public key here")
+
+
+def _parse(binary: bytes) -> PublicKey:
+    components = _components(binary)
+    primary, user_ids, subkeys = components[0], [], []
+    material = _material(primary.packet.body)
+    for component in components[1:]:
+        if component.packet.tag == _SUBKEY:
+            subkeys.append(_subkey(component))
+        elif subkeys:
+            raise KeyFormatError("a user id after a subkey")
+        elif component.packet.tag == _USER_ID:
+            user_ids.append(_printable(component.packet.body))
+    fingerprints = [material.fingerprint, *(subkey.fingerprint for subkey in subkeys)]
+    if len(set(fingerprints)) != len(fingerprints):
+        raise KeyFormatError("the same key twice")
+    claims = read_claims(_self_signatures(components), material)
+    return PublicKey(
+        fingerprint=material.fingerprint,
+        algorithm=material.algorithm,
+        bits=material.bits,
+        created=material.created,
+        expires=claims.expires if claims else None,
+        can_sign=bool(claims and claims.can_sign) and material.algorithm not in _ENCRYPTION_ONLY,
+        revoked=any(component.revoked(KEY_REVOCATION) for component in components),
+        user_ids=tuple(user_ids),
+        subkeys=tuple(subkeys),
+        self_signed=claims.created if claims else 0,
+        binary=binary,
+    )
+
+
+def _components(binary: bytes) -> List[_Component]:
+    """Group the packets: each signature goes with the key, user id or subkey before it."""
+    components: List[_Component] = []
+    fingerprint = ""
+    for packet in read_packets(binary, KeyFormatError):
+        if packet.tag in _SECRET_TAGS:
+            raise _secret_key()
+        if packet.tag == TAG_SIGNATURE and components:
+            signature = read_key_signature(packet.body, fingerprint)
+            if signature is not None:
+                _check_place(signature, components[-1].packet.tag)
+                components[-1].signatures.append(signature)
+                components[-1].kept.append(packet)
+        elif packet.tag == _PRIMARY and not components:
+            fingerprint = _material(packet.body).fingerprint
+            components.append(_Component(packet))
+        elif packet.tag in (_USER_ID, _USER_ATTRIBUTE, _SUBKEY) and components:
+            components.append(_Component(packet))
+        elif packet.tag == _PRIMARY:
+            raise KeyFormatError("more than one key; a file holds one person's one key")
+        else:
+            raise KeyFormatError("a packet that does not belong in a public key", got=f"tag {packet.tag}")
+    return components
+
+
+def _check_place(signature: KeySignature, tag: int) -> None:
+    """A self-signature or revocation at the wrong place would be read differently by different programs."""
+    places: Dict[int, Tuple[int, ...]] = {
+        DIRECT: (_PRIMARY,),
+        KEY_REVOCATION: (_PRIMARY,),
+        BINDING: (_SUBKEY,),
+        SUBKEY_REVOCATION: (_SUBKEY,),
+        CERTIFICATION_REVOCATION: (_USER_ID, _USER_ATTRIBUTE),
+    }
+    places.update({kind: (_USER_ID, _USER_ATTRIBUTE) for kind in CERTIFICATIONS})
+    if tag not in places.get(signature.signature_class, ()):
+        raise KeyFormatError("a signature where it does not belong", got=f"class {signature.signature_class:02x}")
+
+
+def _material(body: bytes) -> Material:
+    """Read a key packet (RFC 4880, 5.5.2). The fingerprint is that of 12.2, SHA-1 by definition."""
+    reader = Reader(body, KeyFormatError)
+    version = reader.number(1, "key")
+    if version != 4:
+        raise KeyFormatError("a key of another version", expected=4, got=version)
+    created, algorithm = reader.number(4, "key"), reader.number(1, "key")
+    bits = 0
+    if algorithm in _KEY_MPIS:
+        integers = [reader.mpi("key") for _ in range(_KEY_MPIS[algorithm])]
+        bits = integers[0].bit_length()
+    elif algorithm in (ECDH, ECDSA, EDDSA):
+        bits = _CURVES.get(reader.take(reader.number(1, "key"), "key"), 0)
+        reader.mpi("key")
+        if algorithm == ECDH:
+            reader.take(reader.number(1, "key"), "key")
+    else:
+        reader.rest()
+    if reader or len(body) > 0xFFFF:
+        raise KeyFormatError("bytes after a key's end")
+    framed = b"\x99" + len(body).to_bytes(2, "big") + body
+    fingerprint = hashlib.sha1(framed, usedforsecurity=False).hexdigest().upper()
+    return Material(fingerprint, algorithm, bits, created)
+
+
+def _self_signatures(components: List[_Component]) -> List[KeySignature]:
+    """The self-signatures that speak for the primary: direct ones, and those on user ids not revoked since."""
+    found: List[KeySignature] = []
+    for component in components:
+        if component.packet.tag == _SUBKEY:
+            continue
+        revocations = [sig.created for sig in component.own((CERTIFICATION_REVOCATION,))]
+        for sig in component.own((DIRECT, *CERTIFICATIONS)):
+            if not any(sig.created <= date for date in revocations):
+                found.append(sig)
+    return found
+
+
+def _subkey(component: _Component) -> Subkey:
+    material = _material(component.packet.body)
+    claims = read_claims(component.own((BINDING,)), material)
+    back_signed = bool(claims and claims.back_signed)
+    flagged = bool(claims and claims.can_sign) and material.algorithm not in _ENCRYPTION_ONLY
+    return Subkey(
+        fingerprint=material.fingerprint,
+        algorithm=material.algorithm,
+        bits=material.bits,
+        created=material.created,
+        expires=claims.expires if claims else None,
+        can_sign=flagged and back_signed,
+        back_signed=back_signed,
+        revoked=component.revoked(SUBKEY_REVOCATION),
+    )
+
+
+def _printable(user_id: bytes) -> str:
+    """A user id fit for a terminal: what is not UTF-8 or not printable is replaced."""
+    text = user_id.decode("utf-8", errors="replace")
+    return "".join(char if char.isprintable() else "\ufffd" for char in text)

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The values that OpenPGP parsing and checking hand to the rest: signatures, keys, and what an engine found."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Iterator, Optional, Protocol, Tuple, Union
+
+
+@dataclass(frozen=True)
+class Signature:
+    """One detached signature whose armor and packet have been checked for form; not yet verified.
+
+    ``packet`` is the binary packet with its packet header. ``created`` is the signer's claim, seconds since the epoch.
+    Issuer fields are upper-case hex: 40 digits for a version 4 fingerprint, 16 for a key id. They are hints for the
+    choice of a key to try and never decide anything.
+    """
+
+    packet: bytes
+    pubkey_algorithm: int
+    hash_algorithm: int
+    created: int
+    issuer_fingerprint: Optional[str]
+    issuer_keyid: Optional[str]
+
+
+@dataclass(frozen=True)
+class Subkey:
+    """A subkey as its latest binding signature describes it (RFC 4880, 5.2.1). Times are seconds since the epoch."""
+
+    fingerprint: str
+    algorithm: int
+    bits: int
+    created: int
+    expires: Optional[int]
+    can_sign: bool
+    back_signed: bool
+    revoked: bool
+
+    @property
+    def keyid(self) -> str:
+        return self.fingerprint[-16:]
+
+
+@dataclass(frozen=True)
+class PublicKey:
+    """One transferable public key (RFC 4880, 11.1): exactly one version 4 primary key.
+
+    ``binary`` is the dearmored key, fit for a gpgv keyring. ``bits`` is the modulus length for RSA and the field
+    size for elliptic curves. ``can_sign`` is what the key flags of the latest self-signature say.
+    """
+
+    fingerprint: str
+    algorithm: int
+    bits: int
+    created: int
+    expires: Optional[int]
+    can_sign: bool
+    revoked: bool
+    user_ids: Tuple[str, ...]
+    subkeys: Tuple[Subkey, ...]
+    self_signed: int
+    binary: bytes
+
+    @property
+    def keyid(self) -> str:
+        return self.fingerprint[-16:]
+
+    def signing_parts(self) -> Iterator[Union["PublicKey", Subkey]]:
+        """The primary key and every subkey that could have issued a signature: those flagged for signing."""
+        if self.can_sign:
+            yield self
+        for subkey in self.subkeys:
+            if subkey.can_sign:
+                yield subkey
+
+    def could_have_issued(self, signature: Signature) -> bool:
+        """Whether the signature's issuer hints name this key or one of its signing subkeys."""
+        for part in self.signing_parts():
+            if signature.issuer_fingerprint is not None:
+                if signature.issuer_fingerprint == part.fingerprint:
+                    return True
+            elif signature.issuer_keyid == part.keyid:
+                return True
+        return False
+
+
+class Outcome(enum.Enum):
+    """What an engine found. Only GOOD counts; EXPIRED_KEY may count for people marked retired."""
+
+    GOOD = "good"
+    EXPIRED_KEY = "the key has expired"
+    REVOKED_KEY = "the key is revoked"
+    BAD = "the signature is not valid"
+
+
+@dataclass(frozen=True)
+class Checked:
+    """An engine's finding about one signature, one key and the exact bytes signed.
+
+    ``primary`` and ``issuer`` are the full fingerprints that the engine itself reported; ``created`` the signature's
+    date in seconds since the epoch; all three are only meaningful for GOOD and EXPIRED_KEY. ``reason`` is for people.
+    """
+
+    outcome: Outcome
+    reason: str = ""
+    primary: str = ""
+    issuer: str = ""
+    created: int = 0
+
+
+class Engine(Protocol):
+    """Something that verifies a detached signature. Thread-safe: the gate calls it from a pool."""
+
+    name: str
+
+    def verify(self, data: bytes, signature: Signature, key: PublicKey) -> Checked:
+        """Verify over exactly ``data`` with exactly ``key``; raises EngineError where that could not be tried."""
+        ...
+
+    def close(self) -> None:
+        """Release temporary files."""
+        ...

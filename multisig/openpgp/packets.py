@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Strict reader of OpenPGP packets (RFC 4880, 4.2 and 5.2), and of detached signatures.
+
+Only the form is checked. Whether a signature is valid, an engine says; what passes here holds nothing that two engines
+could read in two ways: one packet, every length definite, every byte accounted for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import FrozenSet, Iterable, List, Optional, Tuple, Type, Union
+
+from multisig.errors import OpenPGPError, SignatureFormatError
+from multisig.openpgp.armor import MAX_ARMORED_SIGNATURE, SIGNATURE, dearmor
+from multisig.openpgp.model import Signature
+
+TAG_SIGNATURE = 2
+
+RSA, RSA_ENCRYPT, RSA_SIGN = 1, 2, 3
+ELGAMAL, DSA, ECDH, ECDSA, ELGAMAL_BOTH, EDDSA = 16, 17, 18, 19, 20, 22
+
+#: MPIs of a signature by algorithm, of those that can count.
+_SIGNATURE_MPIS = {RSA: 1, RSA_SIGN: 1, ECDSA: 2, EDDSA: 2}
+_HASHES = {8: "SHA-256", 9: "SHA-384", 10: "SHA-512"}
+_WEAK_HASHES = {1: "MD5", 2: "SHA-1", 3: "RIPEMD-160", 11: "SHA-224"}
+
+_CLASSES = {
+    0x01: "text document (class 01)",
+    0x02: "standalone (class 02)",
+    0x10: "certification (class 10)",
+    0x11: "certification (class 11)",
+    0x12: "certification (class 12)",
+    0x13: "certification (class 13)",
+}
+
+# Signature subpackets, RFC 4880, 5.2.3.1, and RFC 9580, 5.2.3.7.
+SUB_CREATED, SUB_EXPIRES, SUB_KEY_EXPIRES = 2, 3, 9
+SUB_ISSUER, SUB_KEY_FLAGS, SUB_EMBEDDED, SUB_ISSUER_FINGERPRINT = 16, 27, 32, 33
+
+#: What a detached signature may mark critical: what is understood here or by the engine.
+_CRITICAL: FrozenSet[int] = frozenset({SUB_CREATED, SUB_EXPIRES, SUB_ISSUER, SUB_ISSUER_FINGERPRINT})
+
+
+class Reader:
+    """Takes bytes off the front of a buffer; raises ``error`` where they run out."""
+
+    def __init__(self, data: bytes, error: Type[OpenPGPError]) -> None:
+        self.data = data
+        self.position = 0
+        self.error = error
+
+    def __bool__(self) -> bool:
+        return self.position < len(self.data)
+
+    def take(self, count: int, what: str) -> bytes:
+        end = self.position + count
+        if end > len(self.data):
+            raise self.error(f"{what} is cut short")
+        piece = self.data[self.position : end]
+        self.position = end
+        return piece
+
+    def number(self, octets: int, what: str) -> int:
+        return int.from_bytes(self.take(octets, what), "big")
+
+    def rest(self) -> bytes:
+        return self.take(len(self.data) - self.position, "packet")
+
+    def mpi(self, what: str) -> int:
+        """Take a multiprecision integer (RFC 4880, 3.2) and return it.
+
+        Leading zero bits within the stated length pass, because some programs write elliptic-curve values as they come;
+        bits beyond it do not.
+        """
+        bits = self.number(2, what)
+        value = int.from_bytes(self.take((bits + 7) // 8, what), "big")
+        if not bits or value.bit_length() > bits:
+            raise self.error(f"{what} is not what its length says")
+        return value
+
+
+@dataclass(frozen=True)
+class Packet:
+    """One packet: its tag, its body without the packet header, and where it lies in what was read."""
+
+    tag: int
+    body: bytes
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Subpacket:
+    """One signature subpacket; ``hashed`` says whether the signature covers it."""
+
+    type: int
+    critical: bool
+    hashed: bool
+    body: bytes
+
+
+@dataclass(frozen=True)
+class SignatureBody:
+    """A version 4 signature packet's body, read but not judged. ``material`` is what follows the hash's left bits."""
+
+    signature_class: int
+    pubkey_algorithm: int
+    hash_algorithm: int
+    subpackets: Tuple[Subpacket, ...]
+    material: bytes
+
+    def bodies(self, kind: int, *, hashed_only: bool = True) -> List[bytes]:
+        """The bodies of the subpackets of one type; by default of those that the signature covers."""
+        return [sub.body for sub in self.subpackets if sub.type == kind and (sub.hashed or not hashed_only)]
+
+
+def read_packets(data: bytes, error: Type[OpenPGPError]) -> List[Packet]:
+    """Split ``data`` into packets, of the old and the new header format, that span it exactly.
+
+    Partial and indeterminate lengths are refused; nothing that is read here needs them.
+    """
+    reader = Reader(data, error)
+    packets = []
+    while reader:
+        start = reader.position
+        first = reader.number(1, "packet")
+        if not first & 0x80:
+            raise error("not an OpenPGP packet")
+        if first & 0x40:
+            tag, length = first & 0x3F, _new_length(reader)
+        else:
+            tag, length = first >> 2 & 0x0F, _old_length(reader, first & 3)
+        if tag == 0:
+            raise error("a packet of the reserved tag 0")
+        packets.append(Packet(tag, reader.take(length, "packet"), start, reader.position))
+    return packets
+
+
+def _old_length(reader: Reader, length_type: int) -> int:
+    if length_type == 3:
+        raise reader.error("a packet of indeterminate length")
+    return reader.number(1 << length_type, "packet length")
+
+
+def _new_length(reader: Reader) -> int:
+    first = reader.number(1, "packet length")
+    if 224 <= first < 255:
+        raise reader.error("a packet of partial length")
+    return _octets_length(reader, first)
+
+
+def _octets_length(reader: Reader, first: int) -> int:
+    if first < 192:
+        return first
+    if first < 255:
+        return (first - 192 << 8) + reader.number(1, "length") + 192
+    return reader.number(4, "length")
+
+
+def read_subpackets(area: bytes, hashed: bool, error: Type[OpenPGPError]) -> Iterable[Subpacket]:
+    """Yield the subpackets of one area, which they must fill exactly."""
+    reader = Reader(area, error)
+    while reader:
+        length = _octets_length(reader, reader.number(1, "subpacket length"))
+        if length == 0:
+            raise error("a signature subpacket without a type")
+        kind = reader.number(1, "subpacket")
+        yield Subpacket(kind & 0x7F, bool(kind & 0x80), hashed, reader.take(length - 1, "subpacket"))
+
+
+def read_signature_body(body: bytes, error: Type[OpenPGPError]) -> SignatureBody:
+    """Read a version 4 signature packet's body up to its algorithm-specific part."""
+    reader = Reader(body, error)
+    version = reader.number(1, "signature")
+    if version != 4:
+        raise error("a signature packet of another version", expected=4, got=version)
+    signature_class, pubkey, digest = reader.take(3, "signature")
+    hashed = reader.take(reader.number(2, "signature"), "hashed subpackets")
+    unhashed = reader.take(reader.number(2, "signature"), "unhashed subpackets")
+    subpackets = (*read_subpackets(hashed, True, error), *read_subpackets(unhashed, False, error))
+    reader.take(2, "signature")
+    return SignatureBody(signature_class, pubkey, digest, subpackets, reader.rest())
+
+
+def creation_time(body: SignatureBody, error: Type[OpenPGPError]) -> int:
+    """The date that the signer gave, seconds since the epoch: exactly one, and covered by the signature."""
+    dates = body.bodies(SUB_CREATED)
+    if len(dates) != 1 or len(dates[0]) != 4:
+        raise error("a signature needs exactly one creation time", got=len(dates))
+    return int.from_bytes(dates[0], "big")
+
+
+def issuer_hints(body: SignatureBody, error: Type[OpenPGPError]) -> Tuple[Optional[str], Optional[str]]:
+    """The issuer's fingerprint and key id, from both areas; all that are given must agree."""
+    fingerprints = set()
+    for value in body.bodies(SUB_ISSUER_FINGERPRINT, hashed_only=False):
+        if len(value) != 21 or value[0] != 4:
+            raise error("an issuer's fingerprint that is not of version 4")
+        fingerprints.add(value[1:].hex().upper())
+    keyids = {fingerprint[-16:] for fingerprint in fingerprints}
+    for value in body.bodies(SUB_ISSUER, hashed_only=False):
+        if len(value) != 8:
+            raise error("an issuer's key id that is not 8 octets long")
+        keyids.add(value.hex().upper())
+    if len(fingerprints) > 1 or len(keyids) > 1:
+        raise error("a signature that names several issuers")
+    return (fingerprints.pop() if fingerprints else None, keyids.pop() if keyids else None)
+
+
+def parse_signature(armored: Union[str, bytes]) -> Signature:
+    """Read one armored, detached, version 4, binary-document signature, and nothing else.
+
+    At most MAX_ARMORED_SIGNATURE bytes. Raises SignatureFormatError, saying what does not fit.
+    """
+    return parse_signature_packet(dearmor(armored, SIGNATURE))
+
+
+def parse_signature_packet(packet: bytes) -> Signature:
+    """The same for the binary packet, with its packet header.
+
+    1. exactly one packet, a signature, that spans the input;
+    2. version 4, class 00 (binary document);
+    3. RSA, ECDSA or EdDSA with SHA-256, SHA-384 or SHA-512;
+    4. subpackets that fill their areas, one creation time among the hashed ones, nothing critical that is unknown;
+    5. an issuer, and no two that differ;
+    6. the algorithm's number of integers, which fill the rest.
+    """
+    error = SignatureFormatError
+    if len(packet) > MAX_ARMORED_SIGNATURE:
+        raise error(f"longer than {MAX_ARMORED_SIGNATURE} bytes")
+    packets = read_packets(packet, error)
+    if len(packets) != 1:
+        raise error("not exactly one OpenPGP packet", expected=1, got=len(packets))
+    if packets[0].tag != TAG_SIGNATURE:
+        raise error("not a detached signature but another OpenPGP packet", expected="tag 2", got=packets[0].tag)
+    body = read_signature_body(packets[0].body, error)
+    _check_kind(body)
+    for sub in body.subpackets:
+        if sub.critical and sub.type not in _CRITICAL:
+            raise error("a critical signature subpacket that is not understood", got=f"type {sub.type}")
+    created = creation_time(body, error)
+    fingerprint, keyid = issuer_hints(body, error)
+    if keyid is None:
+        raise error("a signature that does not say who issued it")
+    material = Reader(body.material, error)
+    for _ in range(_SIGNATURE_MPIS[body.pubkey_algorithm]):
+        material.mpi("signature value")
+    if material:
+        raise error("bytes after the signature's end")
+    return Signature(packet, body.pubkey_algorithm, body.hash_algorithm, created, fingerprint, keyid)
+
+
+def _check_kind(body: SignatureBody) -> None:
+    """Class and algorithms, with words for those that people meet."""
+    if body.signature_class != 0x00:
+        kind = _CLASSES.get(body.signature_class, f"class {body.signature_class:02x}")
+        raise SignatureFormatError("not a signature of a binary document", expected="class 00", got=kind)
+    if body.pubkey_algorithm == DSA:
+        raise SignatureFormatError("DSA signatures do not count: the algorithm is weak")
+    if body.pubkey_algorithm not in _SIGNATURE_MPIS:
+        raise SignatureFormatError("an unknown signature algorithm", got=body.pubkey_algorithm)
+    if body.hash_algorithm not in _HASHES:
+        weak = _WEAK_HASHES.get(body.hash_algorithm)
+        if weak is not None:
+            raise SignatureFormatError(f"{weak} signatures do not count; sign with SHA-256, SHA-384 or SHA-512")
+        raise SignatureFormatError("an unknown digest algorithm", got=body.hash_algorithm)

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Pins a file: after this, what was verified is what rpm opens.
+
+rpm opens a package by name again when it installs it. A file that nobody but root (or the user who runs dnf) could
+change or replace is used where it lies. Of any other a private copy is made that has no name at all, and is opened
+through this process's descriptor; nobody else can write to it, and it vanishes with the process.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import stat
+import tempfile
+from dataclasses import dataclass
+from typing import FrozenSet, Mapping
+
+from multisig.errors import UnreadableError
+
+# File systems on which ownership and mode bits are this kernel's own word. On others (NFS, CIFS, FUSE, FAT …) a
+# server or a user's process may change a file whatever the bits say.
+LOCAL_FILE_SYSTEMS: FrozenSet[str] = frozenset(
+    {"bcachefs", "btrfs", "erofs", "ext2", "ext3", "ext4", "f2fs", "iso9660", "jfs", "overlay", "ramfs", "reiserfs",
+     "squashfs", "tmpfs", "udf", "xfs", "zfs"}
+)  # fmt: skip
+_OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
+_COPY = 1 << 24
+_SPARE_DESCRIPTORS = 64
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """An open, pinned file. ``fd`` is for reading; ``path`` is what rpm must be told to open."""
+
+    fd: int
+    path: str
+    copied: bool
+
+    def close(self) -> None:
+        """Close the descriptor; a private copy is gone then, and ``path`` with it."""
+        os.close(self.fd)
+
+
+class Pinner:
+    """Pins the files of one transaction. ``copies`` is a directory for private copies, on a disk with room."""
+
+    def __init__(self, copies: str, *, user: int, mounts: str = "/proc/self/mountinfo") -> None:
+        self._copies = copies
+        self._trusted = frozenset({0, user})
+        self._file_systems = _mounted(mounts)
+
+    def pin(self, path: str) -> Pinned:
+        """Open the regular file at ``path`` and pin it; raises UnreadableError where that cannot be done."""
+        real = os.path.realpath(path)
+        fd = -1
+        try:
+            fd = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                raise UnreadableError("is not a regular file", path=path)
+            if self.is_safe(real, fd):
+                return Pinned(fd, real, False)
+            copy = self._copy(fd, path)
+            os.close(fd)
+            return Pinned(copy, f"/proc/self/fd/{copy}", True)
+        except OSError as error:
+            if fd >= 0:
+                os.close(fd)
+            raise UnreadableError(f"cannot be read: {error.strerror}", path=path) from None
+        except UnreadableError:
+            os.close(fd)
+            raise
+
+    def is_safe(self, real: str, fd: int) -> bool:
+        """Whether only root, or the user who runs this, could change or replace the file at this resolved path.
+
+        Every directory on the way is held to the same. A sticky directory (as /tmp) that others may write to is no
+        danger to an entry that is not theirs. Named-user ACLs show in the group bits (acl(5), the mask).
+        """
+        status = os.fstat(fd)
+        if self._file_systems.get(status.st_dev) not in LOCAL_FILE_SYSTEMS:
+            return False
+        if status.st_uid not in self._trusted or status.st_mode & _OTHERS_MAY_WRITE:
+            return False
+        directory = os.path.dirname(real)
+        while True:
+            status = os.lstat(directory)
+            if not stat.S_ISDIR(status.st_mode) or status.st_uid not in self._trusted:
+                return False
+            if status.st_mode & _OTHERS_MAY_WRITE and not status.st_mode & stat.S_ISVTX:
+                return False
+            if directory == os.path.dirname(directory):
+                return True
+            directory = os.path.dirname(directory)
+
+    def _copy(self, source: int, path: str) -> int:
+        _allow_descriptors()
+        size = os.fstat(source).st_size
+        try:
+            # Without a name from the start, so that there is no moment in which another could open it.
+            copy = os.open(self._copies, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        except OSError:
+            with tempfile.TemporaryFile(dir=self._copies) as unnamed:
+                copy = os.dup(unnamed.fileno())
+        try:
+            left = size
+            while left:
+                data = os.read(source, min(_COPY, left))
+                if not data:
+                    raise UnreadableError("shrinks while it is read", path=path)
+                left -= len(data)
+                view = memoryview(data)
+                while view:
+                    view = view[os.write(copy, view) :]
+            if not os.path.exists(f"/proc/self/fd/{copy}"):
+                raise UnreadableError("lies where others could replace it, and /proc, needed for a copy, is not mounted", path=path)
+            os.lseek(copy, 0, os.SEEK_SET)
+        except BaseException:
+            os.close(copy)
+            raise
+        return copy
+
+
+def _mounted(mounts: str) -> Mapping[int, str]:
+    """Device number to file system type (proc(5), mountinfo); empty, so nothing is safe, where it cannot be read."""
+    found = {}
+    try:
+        with open(mounts, encoding="utf-8", errors="surrogateescape") as lines:
+            for line in lines:
+                fields = line.split(" ")
+                major, _, minor = fields[2].partition(":")
+                found[os.makedev(int(major), int(minor))] = fields[fields.index("-") + 1]
+    except (OSError, ValueError, IndexError):
+        return {}
+    return found
+
+
+def _allow_descriptors() -> None:
+    """Each private copy keeps a descriptor open: lift the soft limit when it comes near."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    in_use = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
+    if soft - in_use < _SPARE_DESCRIPTORS and soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft * 2, 1024)), hard))

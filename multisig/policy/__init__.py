@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The policy: who has to sign what. YAML to frozen values, and the choice of rules. Local and trusted."""
+
+from __future__ import annotations
+
+from multisig.policy.lint import Finding, lint
+from multisig.policy.model import (
+    AllOf,
+    AnyOf,
+    ContentSelector,
+    Exemption,
+    Key,
+    Leaf,
+    Policy,
+    ReleaseRequirement,
+    Requirement,
+    Retirement,
+    Rule,
+    Signer,
+    describe,
+    leaves,
+    satisfied_by,
+)
+from multisig.policy.parse import load_policy, parse_policy
+from multisig.policy.select import ContentTraits, Traits, matching_rules, undecided_rules
+
+__all__ = [
+    "AllOf",
+    "AnyOf",
+    "ContentSelector",
+    "ContentTraits",
+    "Exemption",
+    "Finding",
+    "Key",
+    "Leaf",
+    "Policy",
+    "ReleaseRequirement",
+    "Requirement",
+    "Retirement",
+    "Rule",
+    "Signer",
+    "Traits",
+    "describe",
+    "leaves",
+    "lint",
+    "load_policy",
+    "matching_rules",
+    "parse_policy",
+    "satisfied_by",
+    "undecided_rules",
+]

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What is wrong with a policy that is no error of form: keys that do not count, thresholds nobody can reach, gaps.
+
+Pure: the clock is a parameter. An ``error`` is something that a rule or the quorum can no longer be satisfied by; a
+``warning`` is something that the admin should know. Neither stops a policy from being used, which refuses by itself.
+"""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from typing import FrozenSet, Iterator, List, Optional, Set, Tuple, Union
+
+from multisig.openpgp.keys import key_problem
+from multisig.openpgp.model import PublicKey, Subkey
+from multisig.policy.gaps import exemption_without_effect, replaceable
+from multisig.policy.model import Key, Policy, Requirement, Rule, Signer, describe, leaves, satisfied_by
+
+SOON = 30 * 86400
+
+
+@dataclass(frozen=True)
+class Finding:
+    """``severity``: "error" or "warning". ``subject``: what it is about. ``text``: a sentence for the admin."""
+
+    severity: str
+    subject: str
+    text: str
+
+
+def lint(policy: Policy, now: int) -> Tuple[Finding, ...]:
+    """Everything worth saying about the policy at ``now`` (seconds since the epoch), errors first."""
+    findings = [
+        *_signer_keys(policy, now),
+        *_membership(policy),
+        *_reachability(policy, now),
+        *_vendor_keys(policy, now),
+        *_exemptions(policy, now),
+        *_gaps(policy),
+    ]
+    return tuple(sorted(findings, key=lambda finding: finding.severity != "error"))
+
+
+def _day(second: int) -> str:
+    """The UTC day of a time; times beyond the calendar are told in words."""
+    if second >= 253402300800:
+        return "after the year 9999"
+    return (datetime.date(1970, 1, 1) + datetime.timedelta(days=second // 86400)).isoformat()
+
+
+def key_end(key: Key, policy: Policy) -> Optional[int]:
+    """When the last part of the key that can count expires; None for never. Only for keys without a problem."""
+    ends: List[int] = []
+    parts: List[Union[PublicKey, Subkey]] = [key.public, *key.public.subkeys]
+    for part in parts:
+        if key_problem(part, key.public, policy.key_requirements) is None:
+            limits = [end for end in (key.public.expires, part.expires) if end is not None]
+            if not limits:
+                return None
+            ends.append(min(limits))
+    return max(ends, default=0)
+
+
+def counts(key: Key, policy: Policy, now: int) -> bool:
+    """Whether a signature made now by some part of the key could count."""
+    if key.problem is not None:
+        return False
+    end = key_end(key, policy)
+    return end is None or end > now
+
+
+def _key_findings(key: Key, subject: str, policy: Policy, now: int) -> Iterator[Finding]:
+    short = f"key {key.fingerprint} ({key.file})"
+    if key.problem is not None:
+        yield Finding("warning", subject, f"{short} {key.problem}, so it does not count")
+        return
+    end = key_end(key, policy)
+    if end is not None and end <= now:
+        yield Finding("warning", subject, f"{short} expired on {_day(end)}, so it does not count; fetch a renewed one")
+    elif end is not None and end - now < SOON:
+        yield Finding("warning", subject, f"{short} expires on {_day(end)}; ask for a renewed one")
+
+
+def _signer_keys(policy: Policy, now: int) -> Iterator[Finding]:
+    """People whose signatures no longer count anyway need no word about their keys' age."""
+    for signer in policy.signers.values():
+        if signer.compromised or _retired(signer, now):
+            continue
+        for key in signer.keys:
+            yield from _key_findings(key, f"signer {signer.name}", policy, now)
+
+
+def _vendor_keys(policy: Policy, now: int) -> Iterator[Finding]:
+    for rule in policy.rules:
+        for key in rule.signed_by or ():
+            yield from _key_findings(key, f'rule "{rule.name}"', policy, now)
+        if rule.signed_by and not any(counts(key, policy, now) for key in rule.signed_by):
+            yield Finding("error", f'rule "{rule.name}"', "none of its keys counts, so nothing can satisfy it")
+
+
+def _requirements(policy: Policy) -> Iterator[Tuple[str, Requirement]]:
+    """Every requirement of the policy, with what it belongs to."""
+    if policy.quorum is not None:
+        yield "policy-quorum", policy.quorum
+    for rule in policy.rules:
+        if rule.require is not None:
+            yield f'rule "{rule.name}"', rule.require
+        if rule.release is not None:
+            yield f'release of rule "{rule.name}"', rule.release.require
+
+
+def _membership(policy: Policy) -> Iterator[Finding]:
+    grouped = {name for members in policy.groups.values() for name in members}
+    used = {leaf.group for _, requirement in _requirements(policy) for leaf in leaves(requirement)}
+    for name in policy.signers:
+        if name not in grouped:
+            yield Finding("warning", f"signer {name}", "is in no group, so their signatures count for nothing")
+    for group in policy.groups:
+        if group not in used:
+            yield Finding("warning", f"group {group}", "is used by no rule and by no quorum")
+
+
+def _retired(signer: Signer, now: int) -> bool:
+    return signer.retired is not None and signer.retired.since <= now
+
+
+def _people(policy: Policy, now: int) -> Tuple[FrozenSet[str], FrozenSet[str]]:
+    """Those whose signatures made now would count, and those with whom earlier signatures still do."""
+    active: Set[str] = set()
+    earlier: Set[str] = set()
+    for signer in policy.signers.values():
+        if signer.compromised:
+            continue
+        if _retired(signer, now):
+            if any(key.problem is None for key in signer.keys):
+                earlier.add(signer.name)
+        elif any(counts(key, policy, now) for key in signer.keys):
+            active.add(signer.name)
+    return frozenset(active), frozenset(active | earlier)
+
+
+def _reachability(policy: Policy, now: int) -> Iterator[Finding]:
+    active, earlier = _people(policy, now)
+    for subject, requirement in _requirements(policy):
+        wording = describe(requirement)
+        if not satisfied_by(requirement, active):
+            short = "; ".join(_shortfalls(requirement, active))
+            if satisfied_by(requirement, earlier):
+                text = f"needs {wording}, which only old packages can have, signed by people since retired: {short}"
+                yield Finding("warning", subject, text)
+            else:
+                yield Finding("error", subject, f"needs {wording}, which nobody can reach now: {short}")
+            continue
+        vital = [name for name in sorted(active) if not satisfied_by(requirement, active - {name})]
+        if vital:
+            text = f"needs {wording}; without {' or '.join(vital)} nobody can reach it: one lost key blocks everything"
+            yield Finding("warning", subject, text)
+        alone = [name for name in sorted(active) if satisfied_by(requirement, frozenset({name}))]
+        if alone and not subject.startswith("release"):
+            text = f"needs {wording}, which one person alone can give: {', '.join(alone)}; one stolen key is enough"
+            yield Finding("warning", subject, text)
+
+
+def _shortfalls(requirement: Requirement, people: FrozenSet[str]) -> List[str]:
+    """In words, each leaf that these people do not satisfy, once."""
+    texts: List[str] = []
+    for leaf in leaves(requirement):
+        able = [name for name in leaf.members if name in people]
+        if len(able) < leaf.threshold:
+            who = ", ".join(able) if able else "nobody"
+            text = f"{leaf.threshold} of {leaf.group}, where only {len(able)} of {len(leaf.members)} count ({who})"
+            if text not in texts:
+                texts.append(text)
+    return texts
+
+
+def _exemptions(policy: Policy, now: int) -> Iterator[Finding]:
+    for rule in policy.rules:
+        if rule.exempt is None:
+            continue
+        subject, until = f'rule "{rule.name}"', rule.exempt.until
+        if until is not None and until <= now:
+            text = f"its exemption ended with {_day(until - 1)}; whatever it matches is refused. Renew or remove it"
+            yield Finding("warning", subject, text)
+            continue
+        end = "and never ends" if until is None else f"until {_day(until - 1)}"
+        text = f"exempt ({rule.exempt.reason}) {end}: nothing is checked, and its packages run scripts as root"
+        if rule.kind != "rpm":
+            text = f"exempt ({rule.exempt.reason}) {end}: nothing is checked"
+        yield Finding("warning", subject, text)
+        if until is not None and until - now < SOON:
+            yield Finding("warning", subject, f"its exemption ends with {_day(until - 1)}")
+        stronger = exemption_without_effect(policy, rule)
+        if stronger is not None:
+            text = f'changes nothing: rule "{stronger.name}" matches the same packages and has to be satisfied too'
+            yield Finding("warning", subject, text)
+
+
+def _gaps(policy: Policy) -> Iterator[Finding]:
+    for rule in policy.rules:
+        protected = replaceable(policy, rule)
+        if protected:
+            yield Finding("warning", f'rule "{rule.name}"', _gap_text(rule, protected))
+
+
+def _gap_text(rule: Rule, protected: Tuple[Rule, ...]) -> str:
+    names = ", ".join(f'"{other.name}"' for other in protected)
+    way = "exempt" if rule.exempt is not None else "signed-by"
+    return (
+        f"{way}; what it lets in could replace packages that {names} protect{'s' if len(protected) == 1 else ''} in "
+        "named repositories only. Protect them by packages:, in a rule without repos:"
+    )

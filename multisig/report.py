@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""How verdicts read: the same words from dnf and the command line. Pure; returns text, prints nothing."""
+
+from __future__ import annotations
+
+from typing import Dict, Iterable, List, Sequence
+
+from multisig.verdict import Verdict
+
+_INDENT = "      "
+
+
+def plain(text: str) -> str:
+    """Text that came from elsewhere, fit for a terminal: control and format characters are shown, not obeyed."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def line(verdict: Verdict) -> str:
+    """One line: the subject, and what decided."""
+    return plain(f"{verdict.name}: {verdict.message}")
+
+
+def block(verdict: Verdict) -> str:
+    """A refused subject: what it lacks, which rules asked, and what was set aside."""
+    lines = [f"  {line(verdict)}"]
+    failing = [outcome.rule for outcome in verdict.rules if not outcome.satisfied]
+    origin = f"from {verdict.origin}"
+    if failing:
+        origin += ", rule " + ", ".join(f'"{name}"' for name in dict.fromkeys(failing))
+    lines.append(_INDENT + plain(origin))
+    for index, text in enumerate(verdict.ignored):
+        lines.append(_INDENT + ("ignored   " if index == 0 else " " * 10) + plain(text))
+    return "\n".join(lines)
+
+
+def refusal(verdicts: Sequence[Verdict], *, consequence: str = "nothing was installed") -> str:
+    """Everything that was refused of these, and what to do about it."""
+    refused = [verdict for verdict in verdicts if not verdict.accepted]
+    lines = [f"multisig: refused; {consequence}.", ""]
+    lines += [block(verdict) for verdict in refused]
+    lines += ["", f"{len(refused)} of {_packages(len(verdicts))} {'is' if len(refused) == 1 else 'are'} not approved. {_advice(refused)}"]
+    return "\n".join(lines)
+
+
+def warning(verdicts: Sequence[Verdict]) -> str:
+    """The same in warn mode, where it only says what it would have refused."""
+    refused = [verdict for verdict in verdicts if not verdict.accepted]
+    lines = [f"multisig: would have refused {len(refused)} of {_packages(len(verdicts))} (mode = warn):"]
+    return "\n".join(lines + [block(verdict) for verdict in refused])
+
+
+def acceptance(verdicts: Sequence[Verdict], seconds: float) -> str:
+    """All is well, in one line: "multisig: 24 packages, 3 of 5 builders signed each (0.3 s)"."""
+    ways = list(dict.fromkeys(_way(verdict) for verdict in verdicts))
+    each = " each" if len(verdicts) > 1 and len(ways) == 1 else ""
+    return f"multisig: {_packages(len(verdicts))}, {plain(_joined(ways))}{each} ({seconds:.1f} s)"
+
+
+def _way(verdict: Verdict) -> str:
+    leaves: Dict[str, None] = {}
+    for outcome in verdict.rules:
+        for leaf in outcome.leaves:
+            if not leaf.missing:
+                leaves[f"{len(leaf.counted)} of {leaf.size} {leaf.group} signed"] = None
+        if not outcome.leaves:
+            leaves[outcome.text] = None
+    return " and ".join(leaves) or verdict.message
+
+
+def _joined(ways: Sequence[str]) -> str:
+    return "; ".join(ways[:3]) + (f"; {len(ways) - 3} other ways" if len(ways) > 3 else "")
+
+
+def _packages(count: int) -> str:
+    return "1 package" if count == 1 else f"{count} packages"
+
+
+def _advice(refused: Iterable[Verdict]) -> str:
+    codes = {verdict.code.value for verdict in refused}
+    advice: List[str] = []
+    if codes & {"no-bundle", "below-threshold"}:
+        advice.append("Ask the people named, or try again when they have signed.")
+    if codes & {"content-mismatch", "payload-mismatch", "malformed-rpm", "malformed-bundle", "weak-digest"}:
+        advice.append("What was downloaded is not what was signed: tell those who run the repository.")
+    if codes & {"no-rule", "expired"}:
+        advice.append("The policy has to say who may approve such a package.")
+    return " ".join(advice)

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Proves a payload: decompresses it once and holds every member against the signed header. Nothing is written.
+
+The archive is rpm's dialect of cpio "newc" (librpm: lib/cpio.c): names begin with a dot, the content of a hard-link
+group comes with its last member, packages with a file over 4 GiB use headers that name the file by its index.
+Only what rpmbuild writes is accepted; each length is known from the signed header before a byte of it is read, so a
+decompression bomb ends at its first wrong length.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from typing import Dict, Iterator, List, Optional, Set
+
+from multisig.errors import MalformedRpmError, PayloadMismatchError, UnreadableError
+from multisig.subjects.decompress import check_magic, decompressed
+from multisig.subjects.header import integers, strings
+from multisig.subjects.rpm import RpmSubject
+from multisig.subjects.structure import DIGEST_NAMES, Files
+
+_NEWC = b"070701"
+_STRIPPED = b"07070X"
+_TRAILER = b"TRAILER!!!"
+_HEX = frozenset(b"0123456789abcdefABCDEF")
+_READ = 1 << 20
+_PAYLOADDIGEST, _PAYLOADDIGESTALGO = 5092, 5093
+
+
+def hash_payload(fd: int, subject: RpmSubject, *, path: str = "") -> str:
+    """SHA-256 (hex) of the compressed payload: all bytes after the header.
+
+    Raises PayloadMismatchError where the header names another SHA-256 for it (rpm would stop there, midway), or the
+    payload's magic is not the compressor's.
+    """
+    digest = hashlib.sha256()
+    offset = subject.payload_offset
+    try:
+        check_magic(fd, offset, subject.compressor)
+        while True:
+            data = os.pread(fd, _READ, offset)
+            if not data:
+                break
+            digest.update(data)
+            offset += len(data)
+    except OSError as error:
+        raise UnreadableError(f"cannot be read: {error.strerror}", path=path or None) from None
+    except MalformedRpmError as error:
+        raise (error.at(path) if path else error) from None
+    found = digest.hexdigest()
+    named = _named_digest(subject)
+    if named is not None and named != found:
+        raise PayloadMismatchError("the payload is not the one that the header names", path=path or None, got=found)
+    return found
+
+
+def prove_payload(fd: int, subject: RpmSubject, *, path: str = "") -> None:
+    """Hold the payload at ``fd`` against the subject's signed file list.
+
+    Every file of the list that is not %ghost is there once; none other; sizes, digests and link targets are those of
+    the header; nothing follows the archive, nor the compressed stream. Raises PayloadMismatchError, or
+    UnreadableError where the disk fails.
+    """
+    try:
+        _Archive(_Stream(decompressed(fd, subject.payload_offset, subject.compressor)), subject.files).prove()
+    except OSError as error:
+        raise UnreadableError(f"cannot be read: {error.strerror}", path=path or None) from None
+    except MalformedRpmError as error:
+        raise (error.at(path) if path else error) from None
+
+
+def _named_digest(subject: RpmSubject) -> Optional[str]:
+    entry, algorithm = subject.entries.get(_PAYLOADDIGEST), subject.entries.get(_PAYLOADDIGESTALGO)
+    if entry is None or algorithm is None or integers(algorithm)[0] != 8:
+        return None
+    return strings(entry)[0].decode("ascii", "replace")
+
+
+class _Stream:
+    """Exact reads from an iterator of chunks, counting."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._rest = memoryview(b"")
+        self.position = 0
+
+    def pieces(self, size: int) -> Iterator[memoryview]:
+        """The next ``size`` bytes, in whatever pieces they come."""
+        while size:
+            if not self._rest:
+                self._rest = memoryview(next(self._chunks, b""))
+                if not self._rest:
+                    raise PayloadMismatchError("the payload's archive is cut off")
+            piece = self._rest[:size]
+            self._rest = self._rest[len(piece) :]
+            self.position += len(piece)
+            size -= len(piece)
+            yield piece
+
+    def read(self, size: int) -> bytes:
+        return b"".join(self.pieces(size))
+
+    def align(self) -> None:
+        """Step to the next multiple of four; what lies between must be zero."""
+        if self.read(-self.position % 4).strip(b"\0"):
+            raise PayloadMismatchError("padding in the payload's archive is not zero")
+
+    def ends(self) -> bool:
+        while not self._rest:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                return True
+            self._rest = memoryview(chunk)
+        return False
+
+
+class _Archive:
+    def __init__(self, stream: _Stream, files: Files) -> None:
+        self._stream = stream
+        self._files = files
+        self._seen: Set[int] = set()
+        self._index: Dict[bytes, int] = {path: index for index, path in enumerate(files.paths)}
+
+    def prove(self) -> None:
+        while True:
+            index, size = self._next_member()
+            if index is None:
+                break
+            self._prove_member(index, size)
+            self._stream.align()
+        self._stream.align()
+        if not self._stream.ends():
+            raise PayloadMismatchError("bytes follow the payload's archive")
+        missing = [index for index in range(len(self._files.paths)) if self._files.in_payload(index)]
+        missing = [index for index in missing if index not in self._seen]
+        if missing:
+            raise PayloadMismatchError("a file is missing from the payload", got=self._shown(missing[0]))
+
+    def _next_member(self) -> "tuple[Optional[int], int]":
+        magic = self._stream.read(6)
+        if magic == _STRIPPED:
+            index = self._hex(self._stream.read(8))[0]
+            self._stream.align()
+            if index >= len(self._files.paths):
+                raise PayloadMismatchError("the payload holds a file that the header does not list", got=index)
+            return index, self._expected_size(index)
+        if magic != _NEWC:
+            raise PayloadMismatchError("a member of the payload's archive does not begin as one", got=ascii(magic))
+        fields = self._hex(self._stream.read(104))
+        size, name_size = fields[6], fields[11]
+        if not 1 < name_size <= 4096 + 2:
+            raise PayloadMismatchError("a name in the payload's archive is empty or too long", got=name_size)
+        name = self._stream.read(name_size)
+        if name.find(b"\0") != name_size - 1:
+            raise PayloadMismatchError("a name in the payload's archive does not end where it says", got=ascii(name))
+        self._stream.align()
+        if name[:-1] == _TRAILER:
+            if size:
+                raise PayloadMismatchError("the end of the payload's archive has content")
+            return None, 0
+        return self._lookup(name[:-1]), size
+
+    def _lookup(self, name: bytes) -> int:
+        # rpmbuild writes "./usr/bin/x"; before 4.6 also "/usr/bin/x" or "usr/bin/x" (rpmlib PayloadFilesHavePrefix).
+        path = name[1:] if name.startswith(b"./") else name if name.startswith(b"/") else b"/" + name
+        index = self._index.get(path)
+        if index is None:
+            raise PayloadMismatchError("the payload holds a file that the header does not list", got=ascii(name))
+        return index
+
+    def _prove_member(self, index: int, size: int) -> None:
+        if index in self._seen or not self._files.in_payload(index):
+            raise PayloadMismatchError("a file is in the payload twice, or has no place there", got=self._shown(index))
+        self._seen.add(index)
+        expected = self._expected_size(index)
+        if size != expected:
+            raise PayloadMismatchError(f"{self._shown(index)} has another size than signed", expected=expected, got=size)
+        mode = self._files.modes[index]
+        if stat.S_ISLNK(mode):
+            if self._stream.read(size) != self._files.targets[index]:
+                raise PayloadMismatchError("a symbolic link's target is not the signed one", got=self._shown(index))
+        elif stat.S_ISREG(mode) and self._has_content(index):
+            self._prove_content(index, size)
+
+    def _prove_content(self, index: int, size: int) -> None:
+        digest = hashlib.new(DIGEST_NAMES[self._files.digest_algorithm])
+        for piece in self._stream.pieces(size):
+            digest.update(piece)
+        expected = self._files.digests[index].decode("ascii")
+        if digest.hexdigest() != expected:
+            raise PayloadMismatchError(
+                f"the content of {self._shown(index)} is not the signed one", expected=expected, got=digest.hexdigest()
+            )
+
+    def _has_content(self, index: int) -> bool:
+        return index not in self._files.links or self._files.links[index][-1] == index
+
+    def _expected_size(self, index: int) -> int:
+        mode = self._files.modes[index]
+        if stat.S_ISLNK(mode):
+            return len(self._files.targets[index])
+        return self._files.sizes[index] if stat.S_ISREG(mode) and self._has_content(index) else 0
+
+    def _shown(self, index: int) -> str:
+        return ascii(self._files.paths[index].decode("utf-8", "replace")) if index < len(self._files.paths) else str(index)
+
+    @staticmethod
+    def _hex(field: bytes) -> List[int]:
+        if not _HEX.issuperset(field):
+            raise PayloadMismatchError("a number in the payload's archive is not hex", got=ascii(field))
+        return [int(field[start : start + 8], 16) for start in range(0, len(field), 8)]

@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Reads an RPM package file, or a package that rpm has installed, and yields its content's manifest and digests.
+
+librpm reads the header, as it will when it installs; everything here is taken from the immutable region that librpm
+hands over, which must be the very bytes that stand in the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import struct
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import FrozenSet, Optional, Tuple
+
+import rpm
+
+from multisig.errors import MalformedRpmError, UnreadableError
+from multisig.statement import Digests
+from multisig.subjects import header
+from multisig.subjects.header import Entries, integers, strings
+from multisig.subjects.manifest import encode_manifest
+from multisig.subjects.structure import Files, check_files, check_identity, check_payload_tags, check_tags
+
+LEAD_SIZE = 96
+LEAD_MAGIC = b"\xed\xab\xee\xdb"
+HEADER_MAGIC = b"\x8e\xad\xe8\x01"
+MAX_SIGNATURE_TAGS = 64
+MAX_SIGNATURE_DATA = 16 << 20
+
+# Signature header tags that rpm acts on when it installs: IMA and fs-verity signatures of files (rpmtag.h).
+FILE_SIGNATURE_TAGS = frozenset({274, 275, 276, 277})
+
+_PRELUDE = struct.Struct(">4s4xII")
+_WITHOUT_CHECKS = rpm._RPMVSF_NOSIGNATURES | rpm._RPMVSF_NODIGESTS
+_PROVIDENAME, _OBSOLETENAME, _PROVIDEVERSION, _FILECAPS, _SYSUSERS = 1047, 1090, 1113, 5010, 5109
+# Everything that makes rpm run a program of the package's choice: scriptlets, their interpreters, triggers.
+_SCRIPT_TAGS = frozenset(
+    {1023, 1024, 1025, 1026, 1079, 1085, 1086, 1087, 1088, 1091, 1151, 1152, 1153, 1154}  # pre, post, verify, trans
+    | {1065, 1092, 5066, 5067, 5076, 5077}  # triggers, file triggers, transaction file triggers
+    | {5104, 5105, 5106, 5107, 5108, 5110}  # preuntrans and postuntrans
+)
+
+
+@dataclass(frozen=True)
+class RpmSubject:
+    """An RPM's content. ``name`` is NAME-EPOCH:VERSION-RELEASE.ARCH, ``package`` the header's own name.
+
+    ``payload_offset`` is where the compressed payload begins (0 for an installed package); ``compressor`` the
+    header's name for how it is compressed; ``file_signatures`` whether the unsigned signature header carries
+    signatures of files; ``signature_tags`` what that header holds.
+    """
+
+    name: str
+    package: str
+    manifest: bytes
+    digests: Digests
+    files: Files
+    compressor: Optional[bytes]
+    payload_offset: int
+    file_signatures: bool
+    entries: Entries = field(repr=False, compare=False)
+    region: bytes = field(repr=False, compare=False)
+
+    @property
+    def sha256(self) -> str:
+        return self.digests.sha256
+
+    @property
+    def sha512(self) -> str:
+        return self.digests.sha512
+
+    @cached_property
+    def obsoletes(self) -> Tuple[str, ...]:
+        """The names that the package obsoletes."""
+        return self._names(_OBSOLETENAME)
+
+    @cached_property
+    def provides(self) -> Tuple[str, ...]:
+        """The names that the package provides or obsoletes."""
+        return self._names(_PROVIDENAME) + self.obsoletes
+
+    @cached_property
+    def gains_privileges(self) -> bool:
+        """Whether any file has the setuid or setgid bit, or file capabilities."""
+        if any(mode & (stat.S_ISUID | stat.S_ISGID) for mode in self.files.modes):
+            return True
+        return _FILECAPS in self.entries and any(strings(self.entries[_FILECAPS]))
+
+    @cached_property
+    def has_scripts(self) -> bool:
+        """Whether rpm would run anything for it: a scriptlet, a trigger, or a sysusers entry."""
+        if not _SCRIPT_TAGS.isdisjoint(self.entries) or _SYSUSERS in self.entries:
+            return True
+        if _PROVIDENAME not in self.entries or _PROVIDEVERSION not in self.entries:
+            return False
+        # rpm 4.19 and later carry sysusers lines as versions of user() and group() provides (lib/rpmug, sysusers).
+        provides = zip(strings(self.entries[_PROVIDENAME]), strings(self.entries[_PROVIDEVERSION]))
+        return any(name.startswith((b"user(", b"group(", b"groupmember(")) and version for name, version in provides)
+
+    def _names(self, tag: int) -> Tuple[str, ...]:
+        if tag not in self.entries:
+            return ()
+        return tuple(name.decode("utf-8", "surrogateescape") for name in strings(self.entries[tag]))
+
+
+def read_rpm(fd: int, *, path: str = "") -> RpmSubject:
+    """Read the package at ``fd`` (a regular file, opened for reading); the position afterwards is undefined.
+
+    Steps: 1. The file is framed as rpm frames it: lead, signature header, header. 2. librpm accepts the header.
+    3. Its immutable region is exactly the header's bytes in the file, so nothing was retrofitted or lies outside.
+    4. The region's layout, tags, identity, file list and payload format pass the structural checks. 5. The manifest
+    is encoded and digested. Raises MalformedRpmError (or its subclasses), UnreadableError where the disk fails.
+    """
+    try:
+        return _read_rpm(fd)
+    except OSError as error:
+        raise UnreadableError(f"cannot be read: {error.strerror}", path=path or None) from None
+    except MalformedRpmError as error:
+        raise (error.at(path) if path else error) from None
+
+
+def read_installed(package: "rpm.hdr", *, path: str = "") -> RpmSubject:
+    """The content of an installed package, from its header in the rpmdb; the same digests as its file's.
+
+    rpm adds tags of its own to an installed package's header; they lie outside the immutable region.
+    """
+    region = package[rpm.RPMTAG_HEADERIMMUTABLE]
+    if not isinstance(region, bytes):
+        raise MalformedRpmError("the installed package has no immutable region", path=path or None)
+    return _subject(region, 0, False)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a readable header says a package is, for packages of which nothing is checked."""
+
+    nevra: str
+    name: str
+    obsoletes: Tuple[str, ...]
+
+
+def read_identity(fd: int) -> Optional[Identity]:
+    """The identity of a package that the profile does not accept; None where even that much cannot be read."""
+    try:
+        entries = header.parse_region(_librpm_region(fd))
+        name, nevra = check_identity(entries)
+    except (MalformedRpmError, OSError):
+        return None
+    obsoletes = strings(entries[_OBSOLETENAME]) if _OBSOLETENAME in entries else []
+    return Identity(nevra, name, tuple(item.decode("utf-8", "surrogateescape") for item in obsoletes))
+
+
+def _read_rpm(fd: int) -> RpmSubject:
+    os.lseek(fd, 0, os.SEEK_SET)
+    lead = _exactly(fd, LEAD_SIZE)
+    if not lead.startswith(LEAD_MAGIC):
+        raise MalformedRpmError("does not begin with the RPM lead")
+    signature_tags = _skip_signature_header(fd)
+    prelude = _exactly(fd, _PRELUDE.size)
+    magic, index_count, data_size = _PRELUDE.unpack(prelude)
+    if magic != HEADER_MAGIC or index_count > header.MAX_TAGS or data_size > header.MAX_DATA:
+        raise MalformedRpmError("the header does not begin as one, or is too large")
+    raw = prelude[8:] + _exactly(fd, 16 * index_count + data_size)
+    payload_offset = os.lseek(fd, 0, os.SEEK_CUR)
+    if _librpm_region(fd) != raw:
+        raise MalformedRpmError("the header's immutable region is not the whole header", tag=header.IMMUTABLE)
+    return _subject(raw, payload_offset, not FILE_SIGNATURE_TAGS.isdisjoint(signature_tags))
+
+
+def _subject(region: bytes, payload_offset: int, file_signatures: bool) -> RpmSubject:
+    entries = header.parse_region(region)
+    check_tags(entries)
+    package, name = check_identity(entries)
+    compressor = check_payload_tags(entries)
+    files = check_files(entries)
+    manifest = encode_manifest(entries, files, compressor)
+    digests = Digests(hashlib.sha256(manifest).hexdigest(), hashlib.sha512(manifest).hexdigest())
+    return RpmSubject(
+        name, package, manifest, digests, files, compressor, payload_offset, file_signatures, entries, region
+    )
+
+
+def _exactly(fd: int, size: int) -> bytes:
+    parts = []
+    while size:
+        part = os.read(fd, size)
+        if not part:
+            raise MalformedRpmError("the file is truncated within its headers")
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
+def _skip_signature_header(fd: int) -> FrozenSet[int]:
+    """Step over the signature header, which nobody signs, and say which tags it claims to hold."""
+    magic, index_count, data_size = _PRELUDE.unpack(_exactly(fd, _PRELUDE.size))
+    if magic != HEADER_MAGIC or index_count > MAX_SIGNATURE_TAGS or data_size > MAX_SIGNATURE_DATA:
+        raise MalformedRpmError("the signature header does not begin as one, or is too large")
+    index = _exactly(fd, 16 * index_count)
+    _exactly(fd, data_size + -data_size % 8)
+    return frozenset(struct.unpack_from(">I", index, position)[0] for position in range(0, len(index), 16))
+
+
+def _librpm_region(fd: int) -> bytes:
+    """The immutable region as librpm reads it from the file.
+
+    Signature checks are off: they would ask rpm's own keyring and database, whose answers are not this project's.
+    """
+    os.lseek(fd, 0, os.SEEK_SET)
+    try:
+        package = rpm.TransactionSet("/", _WITHOUT_CHECKS).hdrFromFdno(fd)
+        region = package[rpm.RPMTAG_HEADERIMMUTABLE] if package is not None else None
+    except (rpm.error, SystemError, UnicodeError) as error:
+        raise MalformedRpmError(f"rpm does not accept the header: {error}") from None
+    if not isinstance(region, bytes):
+        raise MalformedRpmError("rpm finds no immutable region in the header", tag=header.IMMUTABLE)
+    return region

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What of a package the policy's selectors look at, and the rule that guards the policy itself. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Tuple
+
+from multisig.policy import ContentTraits, Policy, Rule, Traits
+from multisig.subjects.rpm import RpmSubject
+
+# Whoever may ship these could switch the checks off: the policy, the plugins and the checker, rpm's macros.
+_GUARDED = re.compile(
+    rb"/etc/multisig(/|\Z)|/etc/dnf/plugins/multisig\.conf\Z|/etc/(rpm|dnf/libdnf5-plugins)/"
+    rb"|/usr/lib/rpm/(.*/)?macros[^/]*(/|\Z)"
+    rb"|/usr/lib(64)?/python3[^/]*/(dist|site)-packages/(multisig/|dnf-plugins/(__pycache__/)?multisig[^/]*\Z)"
+    rb"|/usr/lib(64)?/rpm-plugins/multisig[^/]*\Z|/usr/(s?bin|libexec)/multisig[^/]*(/|\Z)",
+    re.DOTALL,
+)
+
+
+def planned_traits(name: str, obsoletes: Tuple[str, ...], repo: str) -> Traits:
+    """Of a package that is only planned: its content is not known yet."""
+    return Traits(kind="rpm", repo=repo, name=name, obsoletes=obsoletes, content=None)
+
+
+def rpm_traits(subject: RpmSubject, repo: str) -> Traits:
+    """Of a package at hand, by its own header."""
+    content = ContentTraits(
+        setuid=subject.gains_privileges,
+        scripts=subject.has_scripts,
+        paths=tuple(path.decode("utf-8", "surrogateescape") for path in subject.files.paths),
+        provides=subject.provides,
+    )
+    return Traits(kind="rpm", repo=repo, name=subject.package, obsoletes=subject.obsoletes, content=content)
+
+
+def guarding_rules(policy: Policy, subject: RpmSubject) -> Tuple[Rule, ...]:
+    """With policy-quorum set, a package that ships the policy, the plugins or rpm macros needs that quorum as well."""
+    if policy.quorum is None or not any(_GUARDED.match(path) for path in subject.files.paths):
+        return ()
+    return (
+        Rule(
+            name="policy-quorum", kind="rpm", repos=None, packages=None, content=None, channel=policy.channel,
+            require=policy.quorum, release=None, signed_by=None, exempt=None, file_signatures=False,
+        ),
+    )  # fmt: skip

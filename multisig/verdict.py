@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The decision: a policy, the rules that match a subject, and who approved it, give a verdict with its evidence. Pure.
+
+The same verdict is shown by dnf, by the command line and by the journal; nothing else decides.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Dict, FrozenSet, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
+
+from multisig.evidence import Candidate, Evidence
+from multisig.openpgp import Checked, Outcome
+from multisig.policy import AllOf, AnyOf, Leaf, Policy, Requirement, Rule, Signer
+
+
+class Code(enum.Enum):
+    """Why; the value is what ``--json`` prints and the journal keeps."""
+
+    OK = "ok"
+    EXEMPT = "exempt"
+    NO_BUNDLE = "no-bundle"
+    BELOW_THRESHOLD = "below-threshold"
+    CONTENT_MISMATCH = "content-mismatch"
+    PAYLOAD_MISMATCH = "payload-mismatch"
+    MALFORMED_RPM = "malformed-rpm"
+    MALFORMED_BUNDLE = "malformed-bundle"
+    WEAK_DIGEST = "weak-digest"
+    NO_RULE = "no-rule"
+    EXPIRED = "expired"
+    ROLLBACK = "rollback"
+    UNREADABLE = "unreadable"
+    POLICY_ERROR = "policy-error"
+
+
+@dataclass(frozen=True)
+class Approval:
+    """One person's verified word: this statement, for this channel. ``payload`` is the payload digest it carries."""
+
+    signer: str
+    channel: str
+    payload: Optional[str]
+    statement: str
+    issuer: str
+
+
+@dataclass(frozen=True)
+class LeafProgress:
+    """How far one ``M of group`` is: who counted, and who of the group's ``size`` people still could."""
+
+    threshold: int
+    group: str
+    size: int
+    counted: Tuple[str, ...]
+    available: Tuple[str, ...]
+
+    @property
+    def missing(self) -> int:
+        return max(0, self.threshold - len(self.counted))
+
+    def __str__(self) -> str:
+        who = f" ({', '.join(self.counted)})" if self.counted else ""
+        text = f"{len(self.counted)} of {self.threshold} {self.group} signed{who}"
+        if not self.missing:
+            return text
+        available = ", ".join(self.available) or "nobody, all who could have signed"
+        return f"{text}; needs {self.missing} more of: {available}"
+
+
+@dataclass(frozen=True)
+class RuleOutcome:
+    """What one matching rule says: satisfied or not, with the leaves of its requirement."""
+
+    rule: str
+    satisfied: bool
+    leaves: Tuple[LeafProgress, ...] = ()
+    expired: bool = False
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Accepted or refused, with the evidence. ``name`` is the subject's, ``origin`` its repository id or its path."""
+
+    name: str
+    origin: str
+    accepted: bool
+    code: Code
+    message: str
+    rules: Tuple[RuleOutcome, ...] = ()
+    signers: Tuple[str, ...] = ()
+    ignored: Tuple[str, ...] = ()
+    statements: Tuple[str, ...] = ()
+
+
+def refuse(name: str, origin: str, code: Code, message: str, ignored: Sequence[str] = ()) -> Verdict:
+    """A refusal that needs no rule: what was to be judged could not be read, is malformed, or lies."""
+    return Verdict(name, origin, False, code, message, ignored=tuple(ignored))
+
+
+def approval(candidate: Candidate, checked: Checked, signer: Signer, now: int) -> "Approval | str":
+    """Turn an engine's finding into an approval, or into the reason why it is none.
+
+    Steps: 1. The outcome is GOOD, or EXPIRED_KEY for a retired signer. 2. The primary key the engine names is the
+    policy's. 3. The policy's clock: the issuing key and its primary have not ended, or, for a retired signer, had not
+    when the signature was made.
+    """
+    if checked.outcome not in (Outcome.GOOD, Outcome.EXPIRED_KEY):
+        return f"{signer.name}: {checked.reason or checked.outcome.value}"
+    if checked.primary != candidate.key.fingerprint:
+        return f"{signer.name}: the engine names another key"
+    ends = _key_end(candidate, checked.issuer)
+    expired = checked.outcome is Outcome.EXPIRED_KEY or (ends is not None and ends <= now)
+    if expired and (signer.retired is None or ends is None or checked.created >= ends):
+        return f"{signer.name}: {Outcome.EXPIRED_KEY.value}"
+    return Approval(
+        signer.name, candidate.channel, candidate.subject.payload_sha256, candidate.statement, checked.issuer
+    )
+
+
+def _key_end(candidate: Candidate, issuer: str) -> Optional[int]:
+    public = candidate.key.public
+    ends = [public.expires] + [subkey.expires for subkey in public.subkeys if subkey.fingerprint == issuer]
+    return min((end for end in ends if end is not None), default=None)
+
+
+def leaves(requirement: Requirement) -> Iterator[Leaf]:
+    if isinstance(requirement, Leaf):
+        yield requirement
+    else:
+        for part in requirement.parts:
+            yield from leaves(part)
+
+
+def is_satisfied(requirement: Requirement, people: "Set[str] | FrozenSet[str]") -> bool:
+    """Whether these people are enough. A person counts once in each leaf, and may satisfy several leaves."""
+    if isinstance(requirement, Leaf):
+        return len(people.intersection(requirement.members)) >= requirement.threshold
+    if isinstance(requirement, AllOf):
+        return bool(requirement.parts) and all(is_satisfied(part, people) for part in requirement.parts)
+    if isinstance(requirement, AnyOf):
+        return any(is_satisfied(part, people) for part in requirement.parts)
+    raise TypeError("not a requirement")
+
+
+def plan(rules: Sequence[Rule], counted: Sequence[Approval], untried: Sequence[Candidate]) -> Tuple[Candidate, ...]:
+    """The signatures to try next: the first ones, in the bundle's order, that would satisfy the rules if all are good.
+
+    Empty when the rules are satisfied, or when nothing untried could bring them closer.
+    """
+    people: Dict[str, Set[str]] = {}
+    for item in counted:
+        people.setdefault(item.channel, set()).add(item.signer)
+    chosen: List[Candidate] = []
+    for candidate in untried:
+        signed = people.setdefault(candidate.channel, set())
+        if candidate.signer not in signed and _would_help(rules, candidate, people):
+            signed.add(candidate.signer)
+            chosen.append(candidate)
+    return tuple(chosen)
+
+
+def _would_help(rules: Sequence[Rule], candidate: Candidate, people: Mapping[str, Set[str]]) -> bool:
+    for rule in rules:
+        if rule.require is None or rule.channel != candidate.channel:
+            continue
+        signed = people.get(rule.channel, set())
+        if is_satisfied(rule.require, signed):
+            continue
+        for leaf in leaves(rule.require):
+            if candidate.signer in leaf.members and len(signed.intersection(leaf.members)) < leaf.threshold:
+                return True
+    return False
+
+
+def judge(
+    policy: Policy,
+    rules: Sequence[Rule],
+    approvals: Sequence[Approval],
+    *,
+    name: str,
+    origin: str,
+    now: int,
+    evidence: Optional[Evidence] = None,
+    header_keys: FrozenSet[str] = frozenset(),
+    ignored: Sequence[str] = (),
+) -> Verdict:
+    """The verdict on one subject. Every matching rule must be satisfied; no rule at all is a refusal.
+
+    ``approvals`` must be of this subject's digests and kind; ``evidence`` is what they were found in (None: there was
+    no bundle); ``header_keys`` the primaries whose signature on the RPM's own header was verified.
+    """
+    if not rules:
+        return refuse(name, origin, Code.NO_RULE, "no rule of the policy matches it", ignored)
+    outcomes = tuple(_outcome(policy, rule, approvals, header_keys, now) for rule in rules)
+    counting = [item for item in approvals if any(rule.channel == item.channel for rule in rules)]
+    signers = tuple(dict.fromkeys(item.signer for item in counting))
+    accepted = all(outcome.satisfied for outcome in outcomes)
+    if accepted:
+        code = Code.EXEMPT if all(rule.exempt is not None for rule in rules) else Code.OK
+    else:
+        code = _refusal_code(outcomes, signers, evidence)
+    notes = tuple(dict.fromkeys((*(evidence.ignored if evidence is not None else ()), *ignored)))
+    return Verdict(
+        name, origin, accepted, code, _message(outcomes, accepted, code), outcomes, signers, notes,
+        tuple(dict.fromkeys(item.statement for item in counting)),
+    )  # fmt: skip
+
+
+def _outcome(
+    policy: Policy, rule: Rule, approvals: Sequence[Approval], header_keys: FrozenSet[str], now: int
+) -> RuleOutcome:
+    if rule.exempt is not None:
+        ended = rule.exempt.until is not None and now >= rule.exempt.until
+        text = f"exempt: {rule.exempt.reason}" + (" (the exemption has ended)" if ended else "")
+        return RuleOutcome(rule.name, not ended, expired=ended, text=text)
+    if rule.signed_by is not None:
+        good = any(key.fingerprint in header_keys and key.problem is None for key in rule.signed_by)
+        names = ", ".join(key.fingerprint[-16:] for key in rule.signed_by)
+        return RuleOutcome(rule.name, good, text=f"the package {'is' if good else 'must be'} signed by {names}")
+    if rule.require is None:
+        raise TypeError("a rule without a requirement")
+    if rule.release is not None:
+        return RuleOutcome(rule.name, False, text="the rule asks for a release statement, which this version cannot check")
+    people = frozenset(item.signer for item in approvals if item.channel == rule.channel)
+    progress = tuple(_progress(policy, leaf, people) for leaf in leaves(rule.require))
+    satisfied = is_satisfied(rule.require, people)
+    return RuleOutcome(rule.name, satisfied, progress, text=_progress_text(progress, satisfied))
+
+
+def _progress(policy: Policy, leaf: Leaf, people: FrozenSet[str]) -> LeafProgress:
+    counted = tuple(name for name in leaf.members if name in people)
+    available = tuple(
+        name
+        for name in leaf.members
+        if name not in people and not policy.signers[name].compromised and policy.signers[name].retired is None
+    )
+    return LeafProgress(leaf.threshold, leaf.group, len(leaf.members), counted, available)
+
+
+def _progress_text(progress: Sequence[LeafProgress], satisfied: bool) -> str:
+    shown = progress if satisfied else [leaf for leaf in progress if leaf.missing]
+    return "; ".join(str(leaf) for leaf in shown)
+
+
+def _refusal_code(outcomes: Sequence[RuleOutcome], signers: Sequence[str], evidence: Optional[Evidence]) -> Code:
+    failing = [outcome for outcome in outcomes if not outcome.satisfied]
+    if all(outcome.expired for outcome in failing):
+        return Code.EXPIRED
+    if evidence is None:
+        return Code.NO_BUNDLE
+    if evidence.named_otherwise and not signers:
+        return Code.CONTENT_MISMATCH
+    return Code.BELOW_THRESHOLD
+
+
+def _message(outcomes: Sequence[RuleOutcome], accepted: bool, code: Code) -> str:
+    shown = outcomes if accepted else [outcome for outcome in outcomes if not outcome.satisfied]
+    text = "; ".join(dict.fromkeys(outcome.text for outcome in shown))
+    if code is Code.NO_BUNDLE:
+        return f"no bundle of signatures was found; {text}"
+    if code is Code.CONTENT_MISMATCH:
+        return f"what was signed under this name has other content; {text}"
+    return text
