@@ -7,6 +7,7 @@ after any other exception; so every hook turns whatever happens, failing imports
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from typing import Any, Dict
@@ -22,7 +23,7 @@ class Multisig(dnf.Plugin):  # type: ignore[misc]
 
     def __init__(self, base: Any, cli: Any) -> None:
         super().__init__(base, cli)
-        self._transaction: Any = None
+        self._hooks: Any = None
         self._urls: Dict[str, str] = {}
         self._remember_urls(base)
 
@@ -34,8 +35,8 @@ class Multisig(dnf.Plugin):  # type: ignore[misc]
 
     def transaction(self) -> None:
         try:
-            if self._transaction is not None:
-                self._transaction.finished()
+            if self._hooks is not None:
+                self._hooks.finished()
         except BaseException as error:  # the packages are in: too late to refuse
             logger.error("multisig: %s", error)
         self._forget()
@@ -46,18 +47,20 @@ class Multisig(dnf.Plugin):  # type: ignore[misc]
                 self._forget()
             if not self.base.transaction or not self.base.transaction.install_set:
                 return  # removals need no policy
-            if self._transaction is None:
-                from multisig.dnf4 import Transaction
+            if self._hooks is None:
+                from multisig.dnf4 import Hooks
 
-                self._transaction = Transaction(self.base, self._urls, logger.info)
-            getattr(self._transaction, hook)()
+                self._hooks = Hooks(self.base, self._urls, logger.info)
+            getattr(self._hooks, hook)()
         except BaseException as error:
+            with contextlib.suppress(BaseException):
+                self._forget()
             raise dnf.exceptions.Error(_told(error)) from None
 
     def _forget(self) -> None:
-        transaction, self._transaction = self._transaction, None
-        if transaction is not None:
-            transaction.close()
+        hooks, self._hooks = self._hooks, None
+        if hooks is not None:
+            hooks.close()
 
     def _remember_urls(self, base: Any) -> None:
         """dnf forgets the URL of a package named on the command line; its bundle lies beside it there."""
@@ -67,9 +70,9 @@ class Multisig(dnf.Plugin):  # type: ignore[misc]
             packages = add_remote_rpms(path_list, *args, **kwargs)
             for url in path_list:
                 for package in packages:
-                    if "://" in url and not os.path.exists(url):
-                        if os.path.basename(url) == os.path.basename(package.location):
-                            self._urls[package.location] = url
+                    remote = "://" in url and not os.path.exists(url)
+                    if remote and os.path.basename(url) == os.path.basename(package.location):
+                        self._urls[package.location] = url
             return packages
 
         base.add_remote_rpms = add_and_remember

@@ -21,7 +21,6 @@ BUNDLE_TYPE = "bundle/v1"
 SUFFIX = ".msig"
 
 
-
 @dataclass(frozen=True)
 class Attestation:
     """One statement's exact text and the armored signatures over its UTF-8 bytes, as received."""
@@ -82,7 +81,9 @@ def merge(bundles: Iterable[Bundle]) -> Bundle:
     for signatures in union.values():
         if len(signatures) > MAX_SIGNATURES:
             raise BundleError(
-                "too many signatures of one statement to merge", expected=f"at most {MAX_SIGNATURES}", got=len(signatures)
+                "too many signatures of one statement to merge",
+                expected=f"at most {MAX_SIGNATURES}",
+                got=len(signatures),
             )
     return Bundle(tuple(Attestation(text, tuple(sorted(union[text]))) for text in sorted(union)))
 

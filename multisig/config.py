@@ -8,11 +8,10 @@ import os
 from dataclasses import dataclass
 from typing import Dict, Iterable
 
+from multisig import paths
 from multisig.errors import ConfigError, UnreadableError
 from multisig.files import read_if_there
 
-DEFAULT_POLICY = "/etc/multisig/policy.yaml"
-DEFAULT_JOURNAL = "/var/lib/multisig/journal.sqlite"
 FILE_NAME = "multisig.conf"
 _MAX_CONFIG = 64 << 10
 _KEYS = ("enabled", "mode", "policy", "hold-back", "openpgp", "journal")
@@ -23,8 +22,8 @@ class Config:
     """``enforcing`` is true for every ``mode`` but exactly "warn". Paths are absolute."""
 
     enforcing: bool = True
-    policy: str = DEFAULT_POLICY
-    journal: str = DEFAULT_JOURNAL
+    policy: str = paths.POLICY
+    journal: str = paths.JOURNAL
     openpgp: str = "auto"
 
 
@@ -71,12 +70,14 @@ def _config(values: Dict[str, str]) -> Config:
             raise ConfigError(f"{key} must be an absolute path", got=values[key] or "nothing")
     openpgp = values.get("openpgp", "auto")
     if openpgp not in ("auto", "gpgv"):
-        raise ConfigError("this version checks signatures with gpgv alone", expected="openpgp = auto or gpgv", got=openpgp)
+        raise ConfigError(
+            "this version checks signatures with gpgv alone", expected="openpgp = auto or gpgv", got=openpgp
+        )
     if values.get("hold-back", "no") != "no":
         raise ConfigError("this version cannot hold packages back", expected="hold-back = no", got=values["hold-back"])
     return Config(
         enforcing=values.get("mode", "enforce") != "warn",
-        policy=values.get("policy", DEFAULT_POLICY),
-        journal=values.get("journal", DEFAULT_JOURNAL),
+        policy=values.get("policy", paths.POLICY),
+        journal=values.get("journal", paths.JOURNAL),
         openpgp=openpgp,
     )

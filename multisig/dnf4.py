@@ -8,20 +8,21 @@ repository's own librepo handle; rpm opens ``pkg.localPkg()`` again after ``pre_
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from typing import Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 import dnf
 import dnf.callback
-import dnf.exceptions
 import dnf.repo
 import libdnf
+import rpm
 
 from multisig import report
 from multisig.bundle import MAX_BUNDLE, SUFFIX
-from multisig.config import load_config
-from multisig.errors import MultisigError, RefusedError, UnreadableError
+from multisig.config import Config, load_config
+from multisig.errors import RefusedError, UnreadableError
 from multisig.files import read_if_there, write_whole
 from multisig.gate import Gate, Judged, Package
 from multisig.journal import Entry, Journal
@@ -30,35 +31,79 @@ from multisig.pin import Pinned, Pinner
 from multisig.policy import load_policy
 
 CACHE = "multisig"
-_NOTHING_DOWNLOADED = "nothing was downloaded or installed"
 _A_MOMENT = 0.7
 
 
-class Transaction:
-    """One dnf transaction, from ``resolved`` to its end. ``urls`` maps a downloaded file's path to its URL."""
+class Hooks:
+    """What the plugin calls: dnf's hooks, under the mode that multisig.conf sets.
+
+    Enforcing, every error is the caller's to turn into a refusal. In warn mode nothing is refused: what would have
+    been, and whatever went wrong on the way, is said.
+    """
 
     def __init__(self, base: "dnf.Base", urls: Mapping[str, str], say: Callable[[str], None]) -> None:
         self._base = base
+        self._urls = urls
         self._say = say
         self._config = load_config(base.conf.pluginconfpath)
+        self._transaction: Optional[Transaction] = None
+
+    def resolved(self) -> None:
+        """The transaction is planned, nothing downloaded."""
+        self._call(lambda transaction: transaction.judge_planned())
+
+    def pre_transaction(self) -> None:
+        """The files are there; rpm opens them next."""
+        self._call(lambda transaction: transaction.judge_files())
+
+    def finished(self) -> None:
+        """The transaction went through."""
+        self._call(lambda transaction: transaction.finished())
+
+    def close(self) -> None:
+        """Give up temporary files and pinned copies."""
+        if self._transaction is not None:
+            self._transaction.close()
+
+    def _call(self, step: Callable[["Transaction"], None]) -> None:
+        try:
+            if self._transaction is None:
+                self._transaction = Transaction(self._base, self._config, self._urls, self._say)
+            step(self._transaction)
+        except Exception as error:
+            if self._config.enforcing:
+                raise
+            self._say(f"multisig: would have refused (mode = warn): {report.plain(str(error))}")
+
+
+class Transaction:
+    """One dnf transaction. ``urls`` maps a downloaded file's path to its URL; ``say`` takes a line for the user."""
+
+    def __init__(self, base: "dnf.Base", config: Config, urls: Mapping[str, str], say: Callable[[str], None]) -> None:
+        self._base = base
+        self._config = config
+        self._say = say
         self._source = Bundles(base, urls)
         self._packages: Dict[int, Package] = {}
         self._handles: Dict[int, "dnf.package.Package"] = {}
         self._pinned: List[Pinned] = []
-        self._engine = GpgvEngine()
+        self._warned: Set[Tuple[str, str]] = set()
         self._decision: Optional[int] = None
-        self._gate = Gate(load_policy(self._config.policy), self._engine, now=int(time.time()), workers=_processors())
-        self._journal = Journal(self._config.journal)
+        self._journal = Journal(config.journal)
+        policy = load_policy(config.policy)
+        self._engine = GpgvEngine()
+        self._gate = Gate(policy, self._engine, now=int(time.time()), workers=_processors())
 
-    def resolved(self) -> None:
+    def judge_planned(self) -> None:
         """Judge what is planned; raises RefusedError before anything is downloaded."""
-        packages = self._planned()
-        judged = self._gate.judge_planned(packages, self._source)
-        if not all(item.verdict.accepted for item in judged):
+        judged = self._gate.judge_planned(self._planned(), self._source)
+        if all(item.verdict.accepted for item in judged):
+            return
+        if self._config.enforcing:
             self._record("planned", judged)
-            self._refuse_or_warn(judged, _NOTHING_DOWNLOADED)
+        self._refuse_or_warn(judged, "nothing was downloaded or installed")
 
-    def pre_transaction(self) -> None:
+    def judge_files(self) -> None:
         """Judge the files that rpm is going to open, pin them, record the decision; raises RefusedError."""
         started = time.monotonic()
         packages = self._planned()
@@ -81,7 +126,7 @@ class Transaction:
             self._pinned.pop().close()
 
     def _planned(self) -> List[Package]:
-        """Every package that goes in, whatever the transaction calls it; the same Package each time for the same one."""
+        """Every package that goes in, whatever the transaction calls it; for the same one always the same Package."""
         for handle in self._base.transaction.install_set:
             key = id(handle)
             if key not in self._packages:
@@ -124,33 +169,31 @@ class Transaction:
         found = sorted(_element_nevra(element) for element in self._base._ts if element.Type() == _TR_ADDED)
         if found != expected:
             odd = sorted(set(found) ^ set(expected)) or found
-            raise RefusedError(f"multisig: refused; rpm's transaction is not the one that was planned: {', '.join(odd)}")
+            raise RefusedError(
+                f"multisig: refused; rpm's transaction is not the one that was planned: {', '.join(odd)}"
+            )
 
     def _record(self, stage: str, judged: Sequence[Judged]) -> int:
         entries = [
             Entry(
-                item.verdict, item.digests.sha256 if item.digests else None, item.digests.sha512 if item.digests else None,
-                item.bundle,
+                item.verdict, getattr(item.digests, "sha256", None), getattr(item.digests, "sha512", None), item.bundle
             )
             for item in judged
-        ]  # fmt: skip
+        ]
         policy = self._gate.policy
-        try:
-            return self._journal.record(
-                entries, time=int(time.time()), stage=stage, mode="enforce" if self._config.enforcing else "warn",
-                accepted=all(item.verdict.accepted for item in judged), serial=policy.serial, policy=policy.sha256,
-            )  # fmt: skip
-        except MultisigError as error:
-            if self._config.enforcing:
-                raise
-            self._say(f"multisig: {error}")
-            return 0
+        return self._journal.record(
+            entries, time=int(time.time()), stage=stage, mode="enforce" if self._config.enforcing else "warn",
+            accepted=all(item.verdict.accepted for item in judged), serial=policy.serial, policy=policy.sha256,
+        )  # fmt: skip
 
     def _refuse_or_warn(self, judged: Sequence[Judged], consequence: str) -> None:
         verdicts = [item.verdict for item in judged]
         if self._config.enforcing:
             raise RefusedError(report.refusal(verdicts, consequence=consequence))
-        self._say(report.warning(verdicts))
+        refused = {(verdict.name, verdict.message) for verdict in verdicts if not verdict.accepted}
+        if not refused <= self._warned:
+            self._say(report.warning(verdicts))
+        self._warned |= refused
 
 
 class Bundles:
@@ -197,7 +240,9 @@ class Bundles:
     def _download(self, handle: "dnf.package.Package") -> "_Download":
         if handle._from_cmdline:
             url = self._urls[handle.localPkg()]
-            return _Download(self._base.conf._config, os.path.dirname(url), os.path.basename(url), handle.localPkg() + SUFFIX)
+            return _Download(
+                self._base.conf._config, os.path.dirname(url), os.path.basename(url), handle.localPkg() + SUFFIX
+            )
         checksum_type, checksum = handle.returnIdSum()
         directory = os.path.join(handle.repo._repo.getCachedir(), CACHE)
         name = f"{checksum_type}-{checksum}-{os.path.basename(handle.location)}{SUFFIX}"
@@ -211,11 +256,9 @@ class Bundles:
         for download in downloads:
             os.makedirs(os.path.dirname(download.path), exist_ok=True)
             targets.append(download.target(meter))
-        try:
+        # Not fail-fast: the downloads that worked are there; what is missing is judged as missing.
+        with contextlib.suppress(RuntimeError):
             libdnf.repo.PackageTarget.downloadPackages(libdnf.repo.VectorPPackageTarget(targets), False)
-        except RuntimeError:
-            # Not fail-fast: the downloads that worked are there; what is missing is judged as missing.
-            pass
         meter.end()
 
 
@@ -336,10 +379,8 @@ def _read(path: str) -> Optional[bytes]:
 
 
 def _remove(path: str) -> None:
-    try:
+    with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
-    except FileNotFoundError:
-        pass
 
 
 def _processors() -> int:

@@ -64,7 +64,7 @@ class SubjectError(MultisigError):
 
 
 class MalformedRpmError(SubjectError):
-    """An RPM breaks a structural rule of the profile rpm/v1; ``tag`` is the header tag's number, where one is at fault."""
+    """An RPM breaks a structural rule of the profile rpm/v1; ``tag`` is the header tag at fault, where there is one."""
 
     def __init__(
         self,
@@ -131,6 +131,13 @@ class KeyFormatError(OpenPGPError):
 
 class EngineError(OpenPGPError):
     """A signature could not be checked at all: no gpgv, no memory, no time. Never a statement about the signature."""
+
+
+class UncheckedSignatureError(EngineError):
+    """One signature could not be checked to the end: the engine crashed on it, or took too much time or memory.
+
+    It does not count. Others may, or whoever can add to a bundle could keep everything from being installed.
+    """
 
 
 class PolicyError(MultisigError):

@@ -62,7 +62,7 @@ class Evidence:
 
 
 def collect(bundle: Bundle, policy: Policy, wanted: Wanted, now: int) -> Evidence:
-    """Everything in the bundle that speaks of the subject, in the bundle's order. Never raises on the bundle's content."""
+    """Everything in the bundle that speaks of the subject, in the bundle's order; nonsense in it never raises."""
     candidates: List[Candidate] = []
     others: List[Candidate] = []
     ignored: Dict[str, None] = {}

@@ -83,7 +83,7 @@ def write_whole(path: str, data: bytes, *, mode: int = 0o644) -> None:
 
 @contextmanager
 def locked(path: str) -> Iterator[None]:
-    """Hold the lock of the directory that ``path`` lies in: who reads, changes and writes a file there waits in turn."""
+    """Hold the lock of the directory that ``path`` lies in, for reading, changing and writing a file there."""
     directory = os.path.dirname(os.path.abspath(path))
     try:
         fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -15,9 +15,9 @@ from typing import Dict, List, Mapping, Optional, Protocol, Sequence, Tuple
 
 from multisig import bundle as bundles
 from multisig.bundle import Bundle
-from multisig.errors import BundleError, MalformedRpmError, MultisigError
+from multisig.errors import BundleError, MalformedRpmError, MultisigError, UncheckedSignatureError
 from multisig.evidence import Candidate, Evidence, Wanted, collect, content_variants
-from multisig.openpgp import Checked, Engine
+from multisig.openpgp import Checked, Engine, Outcome
 from multisig.policy import Policy, Rule, Traits, matching_rules, undecided_rules
 from multisig.statement import Digests, Kind
 from multisig.subjects.payload import hash_payload, prove_payload
@@ -63,10 +63,14 @@ class Judged:
 
 @dataclass
 class _Held:
-    """What is known of one package's evidence: the raw bundles, parsed as one, or why there is none."""
+    """What is known of one package's evidence: the raw bundles, what they hold together, or why they hold nothing.
+
+    ``used`` are the bytes of ``bundle``.
+    """
 
     raw: List[bytes] = field(default_factory=list)
     bundle: Optional[Bundle] = None
+    used: Optional[bytes] = None
     problem: Optional[str] = None
 
 
@@ -84,7 +88,7 @@ class _Case:
 
 
 class Gate:
-    """Judges the packages of one transaction under one policy and one reading of the clock (seconds since the epoch)."""
+    """Judges one transaction's packages under one policy and one reading of the clock (seconds since the epoch)."""
 
     def __init__(self, policy: Policy, engine: Engine, *, now: int, workers: int) -> None:
         self._policy = policy
@@ -109,9 +113,8 @@ class Gate:
         self._take(asking, source, fresh=False)
         judged = self._judge_names(packages, rules)
         refused = [item for item in asking if not judged[item.key].verdict.accepted]
-        if refused:
-            if self._take(refused, source, fresh=True):
-                judged.update(self._judge_names(refused, rules))
+        if refused and self._take(refused, source, fresh=True):
+            judged.update(self._judge_names(refused, rules))
         return [judged[package.key] for package in packages]
 
     def judge_file(self, fd: int, path: str, package: Package, source: BundleSource) -> Judged:
@@ -155,10 +158,8 @@ class Gate:
     def _planned_rules(self, package: Package) -> Tuple[Rule, ...]:
         return matching_rules(self._policy, planned_traits(package.name, package.obsoletes, package.repo))
 
-    def _judge_names(
-        self, packages: Sequence[Package], rules: Mapping[int, Tuple[Rule, ...]]
-    ) -> Dict[int, Judged]:
-        """Judge by name alone: each content that a bundle's statements give for the name is tried until one is approved."""
+    def _judge_names(self, packages: Sequence[Package], rules: Mapping[int, Tuple[Rule, ...]]) -> Dict[int, Judged]:
+        """Judge by name alone: each content that statements give for the name is tried until one is approved."""
         judged: Dict[int, Judged] = {}
         variants: Dict[int, Tuple[Digests, ...]] = {}
         for package in packages:
@@ -206,7 +207,9 @@ class Gate:
         if any(rule.require for rule in rules):
             return None
         waiting = [rule for rule in rules if rule.signed_by is not None]
-        if waiting or (not rules and undecided_rules(self._policy, planned_traits(package.name, package.obsoletes, package.repo))):
+        if waiting or (
+            not rules and undecided_rules(self._policy, planned_traits(package.name, package.obsoletes, package.repo))
+        ):
             return Verdict(package.nevra, package.repo, True, Code.OK, "decided when the package is at hand")
         return judge(self._policy, rules, (), name=package.nevra, origin=package.repo, now=self._now)
 
@@ -274,7 +277,6 @@ class Gate:
         return _Case(name, origin, rules, evidence, list(evidence.candidates))
 
     def _conclude(self, case: _Case, held: _Held, digests: Optional[Digests]) -> Judged:
-        raw = bundles.encode(held.bundle) if held.bundle is not None else None
         verdict = judge(
             self._policy, case.rules, case.approvals, name=case.name, origin=case.origin, now=self._now,
             evidence=case.evidence, ignored=case.ignored,
@@ -283,7 +285,7 @@ class Gate:
             verdict = replace(verdict, code=Code.MALFORMED_BUNDLE, message=f"{held.problem}; {verdict.message}")
         if not verdict.accepted and case.evidence is not None and case.evidence.others:
             verdict = replace(verdict, ignored=verdict.ignored + self._over_other_content(case, case.evidence))
-        return Judged(verdict, digests, raw, tuple(case.approvals))
+        return Judged(verdict, digests, held.used, tuple(case.approvals))
 
     def _over_other_content(self, case: _Case, evidence: Evidence) -> Tuple[str, ...]:
         """Whose good signatures are over other content of the same name: the first thing a builder wants to know."""
@@ -315,7 +317,7 @@ class Gate:
 
     def _approval(self, candidate: Candidate) -> "Approval | str":
         checked = self._checked[_identity(candidate)]
-        return approval(candidate, checked, self._policy.signers[candidate.signer], self._now)
+        return approval(candidate, checked, self._policy, self._now)
 
     def _check(self, candidates: Sequence[Candidate]) -> None:
         """Have the engine verify what it has not yet in this run, in parallel."""
@@ -327,7 +329,10 @@ class Gate:
                 self._checked[identity] = checked
 
     def _verify_one(self, candidate: Candidate) -> Checked:
-        return self._engine.verify(candidate.data, candidate.signature, candidate.key.public)
+        try:
+            return self._engine.verify(candidate.data, candidate.signature, candidate.key.public)
+        except UncheckedSignatureError as error:
+            return Checked(Outcome.BAD, str(error))
 
 
 def _identity(candidate: Candidate) -> Tuple[str, bytes, str]:
@@ -337,18 +342,23 @@ def _identity(candidate: Candidate) -> Tuple[str, bytes, str]:
 
 def _held(raw: List[bytes]) -> _Held:
     """Parse raw bundles as one. A malformed one takes nothing away from those that are not."""
-    parsed, problem = [], None
+    parsed: Dict[bytes, Bundle] = {}
+    problem = None
     for data in raw:
         try:
-            parsed.append(bundles.parse(data))
+            parsed[data] = bundles.parse(data)
         except BundleError as error:
             problem = str(error)
     if not parsed:
-        return _Held(raw, None, problem)
-    try:
-        return _Held(raw, bundles.merge(parsed) if len(parsed) > 1 else parsed[0])
-    except BundleError:
-        return _Held(raw, parsed[0])
+        return _Held(raw, problem=problem)
+    first, only = next(iter(parsed.items()))
+    if len(parsed) > 1:
+        try:
+            union = bundles.merge(parsed.values())
+            return _Held(raw, union, bundles.encode(union))
+        except BundleError:
+            pass  # together they are too large: the newest alone
+    return _Held(raw, only, first)
 
 
 def _takes_file_signatures(rule: Rule) -> bool:

@@ -160,7 +160,9 @@ class Journal:
     def _check_version(self, database: sqlite3.Connection) -> None:
         version = database.execute("PRAGMA user_version").fetchone()[0]
         if version != _VERSION:
-            raise JournalError("was written by another version of multisig", path=self._path, expected=_VERSION, got=version)
+            raise JournalError(
+                "was written by another version of multisig", path=self._path, expected=_VERSION, got=version
+            )
 
     def _error(self, what: str, error: Exception) -> JournalError:
         return JournalError(f"the journal {what}: {error}", path=self._path)

@@ -112,7 +112,9 @@ class Pinner:
                 while view:
                     view = view[os.write(copy, view) :]
             if not os.path.exists(f"/proc/self/fd/{copy}"):
-                raise UnreadableError("lies where others could replace it, and /proc, needed for a copy, is not mounted", path=path)
+                raise UnreadableError(
+                    "lies where others could replace it, and /proc, needed for a copy, is not mounted", path=path
+                )
             os.lseek(copy, 0, os.SEEK_SET)
         except BaseException:
             os.close(copy)

@@ -36,9 +36,13 @@ def block(verdict: Verdict) -> str:
 def refusal(verdicts: Sequence[Verdict], *, consequence: str = "nothing was installed") -> str:
     """Everything that was refused of these, and what to do about it."""
     refused = [verdict for verdict in verdicts if not verdict.accepted]
+    verb = "is" if len(refused) == 1 else "are"
     lines = [f"multisig: refused; {consequence}.", ""]
     lines += [block(verdict) for verdict in refused]
-    lines += ["", f"{len(refused)} of {_packages(len(verdicts))} {'is' if len(refused) == 1 else 'are'} not approved. {_advice(refused)}"]
+    lines += [
+        "",
+        f"{len(refused)} of {_packages(len(verdicts))} {verb} not approved. {_advice(refused)}",
+    ]
     return "\n".join(lines)
 
 

@@ -110,9 +110,7 @@ def parse(text: str) -> Statement:
     return statement
 
 
-def make(
-    kind: Kind, channel: str, subjects: Iterable[Subject], source: Optional[str] = None
-) -> Statement:
+def make(kind: Kind, channel: str, subjects: Iterable[Subject], source: Optional[str] = None) -> Statement:
     """A statement over the subjects in canonical order; raises StatementError where they cannot form one."""
     return Statement(kind, channel, tuple(sorted(subjects, key=lambda subject: subject.name)), source)
 

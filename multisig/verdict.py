@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import Dict, FrozenSet, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Dict, FrozenSet, List, Mapping, Optional, Sequence, Set, Tuple
 
 from multisig.evidence import Candidate, Evidence
-from multisig.openpgp import Checked, Outcome
-from multisig.policy import AllOf, AnyOf, Leaf, Policy, Requirement, Rule, Signer
+from multisig.openpgp import Checked, Outcome, key_problem
+from multisig.policy import Leaf, Policy, Rule, leaves, satisfied_by
 
 
 class Code(enum.Enum):
@@ -99,49 +99,29 @@ def refuse(name: str, origin: str, code: Code, message: str, ignored: Sequence[s
     return Verdict(name, origin, False, code, message, ignored=tuple(ignored))
 
 
-def approval(candidate: Candidate, checked: Checked, signer: Signer, now: int) -> "Approval | str":
+def approval(candidate: Candidate, checked: Checked, policy: Policy, now: int) -> "Approval | str":
     """Turn an engine's finding into an approval, or into the reason why it is none.
 
-    Steps: 1. The outcome is GOOD, or EXPIRED_KEY for a retired signer. 2. The primary key the engine names is the
-    policy's. 3. The policy's clock: the issuing key and its primary have not ended, or, for a retired signer, had not
-    when the signature was made.
+    Steps: 1. The outcome is GOOD, or EXPIRED_KEY for a retired signer. 2. The primary key that the engine names is the
+    policy's, and the part that issued is one of its signing parts and meets the policy's requirements of keys. 3. The
+    policy's clock: the issuing part and the primary have not ended, or, for a retired signer, had not when it signed.
     """
+    signer, public = policy.signers[candidate.signer], candidate.key.public
     if checked.outcome not in (Outcome.GOOD, Outcome.EXPIRED_KEY):
         return f"{signer.name}: {checked.reason or checked.outcome.value}"
-    if checked.primary != candidate.key.fingerprint:
+    part = next((part for part in public.signing_parts() if part.fingerprint == checked.issuer), None)
+    if part is None or checked.primary != candidate.key.fingerprint:
         return f"{signer.name}: the engine names another key"
-    ends = _key_end(candidate, checked.issuer)
-    expired = checked.outcome is Outcome.EXPIRED_KEY or (ends is not None and ends <= now)
-    if expired and (signer.retired is None or ends is None or checked.created >= ends):
+    problem = key_problem(part, public, policy.key_requirements)
+    if problem is not None:
+        return f"{signer.name}: {problem}"
+    end = min((end for end in (part.expires, public.expires) if end is not None), default=None)
+    expired = checked.outcome is Outcome.EXPIRED_KEY or (end is not None and end <= now)
+    if expired and (signer.retired is None or end is None or checked.created >= end):
         return f"{signer.name}: {Outcome.EXPIRED_KEY.value}"
     return Approval(
         signer.name, candidate.channel, candidate.subject.payload_sha256, candidate.statement, checked.issuer
     )
-
-
-def _key_end(candidate: Candidate, issuer: str) -> Optional[int]:
-    public = candidate.key.public
-    ends = [public.expires] + [subkey.expires for subkey in public.subkeys if subkey.fingerprint == issuer]
-    return min((end for end in ends if end is not None), default=None)
-
-
-def leaves(requirement: Requirement) -> Iterator[Leaf]:
-    if isinstance(requirement, Leaf):
-        yield requirement
-    else:
-        for part in requirement.parts:
-            yield from leaves(part)
-
-
-def is_satisfied(requirement: Requirement, people: "Set[str] | FrozenSet[str]") -> bool:
-    """Whether these people are enough. A person counts once in each leaf, and may satisfy several leaves."""
-    if isinstance(requirement, Leaf):
-        return len(people.intersection(requirement.members)) >= requirement.threshold
-    if isinstance(requirement, AllOf):
-        return bool(requirement.parts) and all(is_satisfied(part, people) for part in requirement.parts)
-    if isinstance(requirement, AnyOf):
-        return any(is_satisfied(part, people) for part in requirement.parts)
-    raise TypeError("not a requirement")
 
 
 def plan(rules: Sequence[Rule], counted: Sequence[Approval], untried: Sequence[Candidate]) -> Tuple[Candidate, ...]:
@@ -166,7 +146,7 @@ def _would_help(rules: Sequence[Rule], candidate: Candidate, people: Mapping[str
         if rule.require is None or rule.channel != candidate.channel:
             continue
         signed = people.get(rule.channel, set())
-        if is_satisfied(rule.require, signed):
+        if satisfied_by(rule.require, frozenset(signed)):
             continue
         for leaf in leaves(rule.require):
             if candidate.signer in leaf.members and len(signed.intersection(leaf.members)) < leaf.threshold:
@@ -222,10 +202,12 @@ def _outcome(
     if rule.require is None:
         raise TypeError("a rule without a requirement")
     if rule.release is not None:
-        return RuleOutcome(rule.name, False, text="the rule asks for a release statement, which this version cannot check")
+        return RuleOutcome(
+            rule.name, False, text="the rule asks for a release statement, which this version cannot check"
+        )
     people = frozenset(item.signer for item in approvals if item.channel == rule.channel)
     progress = tuple(_progress(policy, leaf, people) for leaf in leaves(rule.require))
-    satisfied = is_satisfied(rule.require, people)
+    satisfied = satisfied_by(rule.require, people)
     return RuleOutcome(rule.name, satisfied, progress, text=_progress_text(progress, satisfied))
 
 

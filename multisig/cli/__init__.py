@@ -9,11 +9,9 @@ import os
 import sys
 from typing import List, NoReturn, Optional
 
-from multisig import __version__
+from multisig import __version__, paths
 from multisig.errors import MultisigError, UsageError
 
-DEFAULT_POLICY = "/etc/multisig/policy.yaml"
-DEFAULT_JOURNAL = "/var/lib/multisig/journal.sqlite"
 EPILOG = "Exit codes: 0 accepted, 1 refused, 2 could not be judged (which is never taken for accepted)."
 
 
@@ -57,7 +55,10 @@ def _failed(words: List[str], error: MultisigError) -> int:
 
 def build_parser() -> Parser:
     parser = Parser(
-        prog="multisig", description="Install only what M of N trusted people signed.", epilog=EPILOG, allow_abbrev=False
+        prog="multisig",
+        description="Install only what M of N trusted people signed.",
+        epilog=EPILOG,
+        allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"multisig {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
@@ -67,13 +68,17 @@ def build_parser() -> Parser:
 
 
 def _command(commands: "argparse._SubParsersAction[Parser]", name: str, module: str, text: str) -> Parser:
-    parser: Parser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", allow_abbrev=False)
+    parser: Parser = commands.add_parser(
+        name, help=text, description=text[0].upper() + text[1:] + ".", allow_abbrev=False
+    )
     parser.set_defaults(module=module)
     return parser
 
 
 def _manifest(commands: "argparse._SubParsersAction[Parser]") -> None:
-    parser = _command(commands, "manifest", "manifest", "print the canonical description of an RPM's or a tree's content")
+    parser = _command(
+        commands, "manifest", "manifest", "print the canonical description of an RPM's or a tree's content"
+    )
     parser.add_argument("--digest", action="store_true", help='print its digests instead: "sha256:… sha512:…"')
     parser.add_argument("path", metavar="RPM|DIR")
 
@@ -84,7 +89,9 @@ def _sign(commands: "argparse._SubParsersAction[Parser]") -> None:
     parser.add_argument("--channel", metavar="C", required=True, help="what the approval is for, as demo-stable")
     parser.add_argument("--gnupghome", metavar="D", help="GnuPG's directory, where it is not the usual one")
     parser.add_argument("--batch", metavar="OUT.msig", help="sign one statement that lists all, into this bundle")
-    parser.add_argument("--kind", choices=("rpm", "file", "tree"), help="take each PATH as this, whatever it looks like")
+    parser.add_argument(
+        "--kind", choices=("rpm", "file", "tree"), help="take each PATH as this, whatever it looks like"
+    )
     parser.add_argument("paths", metavar="FILE|DIR", nargs="+")
 
 
@@ -96,11 +103,15 @@ def _merge(commands: "argparse._SubParsersAction[Parser]") -> None:
 
 def _verify(commands: "argparse._SubParsersAction[Parser]") -> None:
     parser = _command(commands, "verify", "verify", "say whether a policy accepts RPMs, files or trees")
-    parser.add_argument("--policy", metavar="P", default=DEFAULT_POLICY, help="default: %(default)s")
-    parser.add_argument("--repo", metavar="ID", default="@commandline", help="the repository they came from (%(default)s)")
+    parser.add_argument("--policy", metavar="P", default=paths.POLICY, help="default: %(default)s")
+    parser.add_argument(
+        "--repo", metavar="ID", default="@commandline", help="the repository they came from (%(default)s)"
+    )
     parser.add_argument("--bundle", metavar="B", help="the bundle to use; default: the one beside each PATH")
     parser.add_argument("--at", metavar="TIME", help="judge as of this time (ISO 8601, UTC if it names no zone)")
-    parser.add_argument("--kind", choices=("rpm", "file", "tree"), help="take each PATH as this, whatever it looks like")
+    parser.add_argument(
+        "--kind", choices=("rpm", "file", "tree"), help="take each PATH as this, whatever it looks like"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("paths", metavar="FILE|DIR", nargs="+")
 
@@ -108,9 +119,9 @@ def _verify(commands: "argparse._SubParsersAction[Parser]") -> None:
 def _policy(commands: "argparse._SubParsersAction[Parser]") -> None:
     parser = _command(commands, "policy", "policy", "check a policy")
     parser.add_argument("action", choices=("check",))
-    parser.add_argument("--policy", metavar="P", default=DEFAULT_POLICY, help="default: %(default)s")
+    parser.add_argument("--policy", metavar="P", default=paths.POLICY, help="default: %(default)s")
 
 
 def _history(commands: "argparse._SubParsersAction[Parser]") -> None:
     parser = _command(commands, "history", "history", "list what was let in or refused, when, and on whose word")
-    parser.add_argument("--journal", metavar="J", default=DEFAULT_JOURNAL, help="default: %(default)s")
+    parser.add_argument("--journal", metavar="J", default=paths.JOURNAL, help="default: %(default)s")

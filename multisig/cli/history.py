@@ -24,4 +24,6 @@ def _heading(decision: Decision) -> str:
     outcome = "accepted" if decision.accepted else "refused" if decision.mode == "enforce" else "would be refused"
     if decision.accepted and decision.finished is None:
         outcome += ", not known to have finished"
-    return f"{decision.id}  {when}  {outcome}  ({decision.stage}; policy serial {decision.policy_serial}, {decision.mode})"
+    return (
+        f"{decision.id}  {when}  {outcome}  ({decision.stage}; policy serial {decision.policy_serial}, {decision.mode})"
+    )

@@ -4,28 +4,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 
-from multisig import bundle
-from multisig.errors import BundleError
-from multisig.files import locked, read_bounded, write_whole
+from multisig.cli.bundles import extend_bundle, read_bundle
+from multisig.files import locked
 
 
 def run(options: argparse.Namespace) -> int:
-    output = options.output
-    with locked(output):
-        # What lies at OUT.msig already stays: merging only ever adds.
-        paths = [*options.inputs, output] if os.path.lexists(output) else options.inputs
-        try:
-            data = bundle.encode(bundle.merge([_read(path) for path in paths]))
-        except BundleError as error:
-            raise error.at(output) from None
-        write_whole(output, data)
+    bundles = [read_bundle(path) for path in options.inputs]
+    with locked(options.output):
+        extend_bundle(options.output, bundles)
     return 0
-
-
-def _read(path: str) -> bundle.Bundle:
-    try:
-        return bundle.parse(read_bounded(path, bundle.MAX_BUNDLE))
-    except BundleError as error:
-        raise error.at(path) from None

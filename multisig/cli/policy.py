@@ -11,7 +11,7 @@ from multisig.report import plain
 
 
 def run(options: argparse.Namespace) -> int:
-    """check: 0 where the policy can be used, 1 where one of its requirements cannot be met now, 2 where it is broken."""
+    """check: 0 where the policy can be used, 1 where a requirement cannot be met now, 2 where it is broken."""
     policy = load_policy(options.policy)
     findings = lint(policy, int(time.time()))
     for finding in findings:

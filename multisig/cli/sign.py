@@ -6,13 +6,13 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from typing import Dict, List, Optional
+from typing import Dict, List, Sequence
 
-from multisig import bundle
 from multisig.bundle import Attestation, Bundle
-from multisig.cli.subject import base_name, bundle_path, kind_of
-from multisig.errors import BundleError, EngineError, UsageError
-from multisig.files import locked, open_regular, read_if_there, write_whole
+from multisig.cli.bundles import bundle_path, extend_bundle, read_bundle
+from multisig.cli.subject import base_name, kind_of
+from multisig.errors import EngineError, SignatureFormatError, UsageError
+from multisig.files import locked, open_regular
 from multisig.openpgp import GpgvEngine, Outcome, Signer, parse_signature
 from multisig.statement import MAX_SUBJECTS, Kind, Statement, Subject, encode, is_channel, make
 from multisig.subjects.file import hash_file
@@ -74,37 +74,23 @@ def _subject(path: str, kind: Kind) -> Subject:
 def _extend(path: str, statements: List[Statement], signer: Signer, engine: GpgvEngine) -> None:
     """Add this signer's word to the bundle at ``path``; whatever is in it stays."""
     with locked(path):
-        before = _existing(path)
+        before = read_bundle(path).attestations if os.path.lexists(path) else ()
         new = []
-        for statement in statements:
-            text = encode(statement)
+        for text in map(encode, statements):
             if _has_signed(before, text, signer, engine):
                 print(f"multisig: {path}: already signed by this key", file=sys.stderr)
-                continue
-            new.append(Attestation(text, (_sign(text, signer, engine),)))
+            else:
+                new.append(Attestation(text, (_sign(text, signer, engine),)))
         if new:
-            try:
-                write_whole(path, bundle.encode(bundle.merge([Bundle(tuple(new))] + ([before] if before else []))))
-            except BundleError as error:
-                raise error.at(path) from None
+            extend_bundle(path, [Bundle(tuple(new))])
 
 
-def _existing(path: str) -> Optional[Bundle]:
-    data = read_if_there(path, bundle.MAX_BUNDLE)
-    try:
-        return bundle.parse(data) if data is not None else None
-    except BundleError as error:
-        raise error.at(path) from None
-
-
-def _has_signed(before: Optional[Bundle], text: str, signer: Signer, engine: GpgvEngine) -> bool:
-    signatures = [armored for item in before.attestations if item.statement == text for armored in item.signatures] if before else []
+def _has_signed(before: Sequence[Attestation], text: str, signer: Signer, engine: GpgvEngine) -> bool:
+    signatures = [armored for item in before if item.statement == text for armored in item.signatures]
     return any(_is_good(armored, text, signer, engine) for armored in signatures)
 
 
 def _is_good(armored: str, text: str, signer: Signer, engine: GpgvEngine) -> bool:
-    from multisig.errors import SignatureFormatError
-
     try:
         signature = parse_signature(armored)
     except SignatureFormatError:

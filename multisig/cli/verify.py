@@ -12,7 +12,8 @@ from typing import Dict, List, Mapping, Optional, Sequence
 
 from multisig import report
 from multisig.bundle import MAX_BUNDLE
-from multisig.cli.subject import base_name, bundle_path, kind_of
+from multisig.cli.bundles import bundle_path
+from multisig.cli.subject import base_name, kind_of
 from multisig.errors import MalformedTreeError, MultisigError, UnreadableError, UsageError
 from multisig.files import open_regular, read_bounded, read_if_there
 from multisig.gate import Gate, Package

@@ -17,10 +17,11 @@ import subprocess
 import tempfile
 import threading
 import time
+import weakref
 from types import TracebackType
 from typing import Callable, Dict, Optional, Tuple, Type
 
-from multisig.errors import EngineError
+from multisig.errors import EngineError, UncheckedSignatureError
 from multisig.openpgp.keys import keyring_for
 from multisig.openpgp.model import Checked, PublicKey, Signature
 from multisig.openpgp.status import judge
@@ -38,7 +39,8 @@ class GpgvEngine:
 
     ``program`` is gpgv's full path, None for the usual places. ``timeout`` is in seconds of wall time for each
     signature, and also the limit of CPU time; ``memory`` in bytes of address space. ``base`` is the folder in which a
-    private temporary one is made when it is first needed, None for the system's. ``close`` removes it.
+    private temporary one is made when it is first needed, None for the system's. ``close`` removes it, or at the latest
+    the interpreter's end does.
     """
 
     name = "gpgv"
@@ -56,6 +58,7 @@ class GpgvEngine:
         self._base = base
         self._lock = threading.Lock()
         self._folder: Optional[str] = None
+        self._remove: Optional[Callable[[], object]] = None
         self._files: Dict[str, str] = {}
         self._closed = False
 
@@ -71,15 +74,17 @@ class GpgvEngine:
         """Remove the temporary files; calls to verify fail from then on."""
         with self._lock:
             self._closed = True
-            folder, self._folder = self._folder, None
+            remove, self._remove = self._remove, None
+            self._folder = None
             self._files.clear()
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
+        if remove is not None:
+            remove()
 
     def verify(self, data: bytes, signature: Signature, key: PublicKey) -> Checked:
         """Verify ``signature`` over exactly ``data`` with a keyring that holds only ``key``. Thread-safe.
 
-        Raises EngineError where there is no gpgv, no memory, time or disk space, or where gpgv is ended by a signal.
+        Raises EngineError where gpgv cannot be run at all, UncheckedSignatureError where it does not come to an end
+        with this signature within its time, memory and output, or is ended by a signal.
         """
         identity = f"{_digest(key.binary)}-{signature.issuer_keyid}"
         keyring = self._file(f"key-{identity}", lambda: keyring_for(key, signature))
@@ -103,8 +108,9 @@ class GpgvEngine:
         if self._folder is None:
             try:
                 folder = tempfile.mkdtemp(prefix="multisig-gpgv-", dir=self._base)
-                self._folder = folder
+                self._remove = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
                 os.mkdir(os.path.join(folder, "home"), 0o700)
+                self._folder = folder
             except OSError as error:
                 raise EngineError(f"no temporary folder for gpgv: {error.strerror}", path=self._base) from error
         return self._folder
@@ -127,7 +133,7 @@ class GpgvEngine:
                 output = _converse(process, packet, status, deadline)
                 return (process.wait(max(0.0, deadline - time.monotonic())), *output)
             except (subprocess.TimeoutExpired, TimeoutError):
-                raise EngineError(f"gpgv took longer than {self._timeout:g} seconds") from None
+                raise UncheckedSignatureError(f"gpgv took longer than {self._timeout:g} seconds") from None
             finally:
                 _end(process)
         finally:
@@ -163,6 +169,9 @@ class GpgvEngine:
         }
         try:
             for limit, value in limits.items():
+                # gpgv has inherited our own limits, and nobody but root may raise those.
+                hard = resource.getrlimit(limit)[1]
+                value = value if hard == resource.RLIM_INFINITY else min(value, hard)
                 resource.prlimit(pid, limit, (value, value))
         except (OSError, ValueError) as error:
             raise EngineError(f"gpgv's limits could not be set: {error}") from error
@@ -188,7 +197,7 @@ def _write(path: str, data: bytes) -> None:
 def _converse(process: subprocess.Popen[bytes], packet: bytes, status: int, deadline: float) -> Tuple[bytes, bytes]:
     """Write the signature to gpgv; return its status output and the beginning of its error output.
 
-    Raises TimeoutError at ``deadline``, and EngineError where there is more status output than a signature can cause.
+    Raises TimeoutError at ``deadline``, UncheckedSignatureError where there is more output than a signature can cause.
     """
     if process.stdin is None or process.stderr is None:
         raise EngineError("gpgv was started without its pipes")
@@ -219,7 +228,7 @@ def _converse(process: subprocess.Popen[bytes], packet: bytes, status: int, dead
             if len(read[descriptor]) <= _MAX_OUTPUT:
                 read[descriptor] += chunk
     if len(read[status]) > _MAX_OUTPUT:
-        raise EngineError(f"gpgv wrote more than {_MAX_OUTPUT} bytes of status output")
+        raise UncheckedSignatureError(f"gpgv wrote more than {_MAX_OUTPUT} bytes of status output")
     return bytes(read[status]), bytes(read[errors])
 
 

@@ -31,6 +31,7 @@ from multisig.openpgp.packets import (
     read_packets,
 )
 from multisig.openpgp.selfsigs import (
+    APPROVAL,
     BINDING,
     CERTIFICATION_REVOCATION,
     CERTIFICATIONS,
@@ -125,9 +126,7 @@ def keyring_for(key: PublicKey, signature: Signature) -> bytes:
     return b"".join(key.binary[packet.start : packet.end] for packet in packets)
 
 
-def key_problem(
-    part: Union[PublicKey, Subkey], primary: PublicKey, requirements: KeyRequirements
-) -> Optional[str]:
+def key_problem(part: Union[PublicKey, Subkey], primary: PublicKey, requirements: KeyRequirements) -> Optional[str]:
     """Why signatures by ``part``, which is ``primary`` or one of its subkeys, cannot count; None if they can.
 
     Expiry is not judged here, since it depends on when the question is asked; see ``expires`` of both.
@@ -244,8 +243,9 @@ def _check_place(signature: KeySignature, tag: int) -> None:
         BINDING: (_SUBKEY,),
         SUBKEY_REVOCATION: (_SUBKEY,),
         CERTIFICATION_REVOCATION: (_USER_ID, _USER_ATTRIBUTE),
+        APPROVAL: (_USER_ID, _USER_ATTRIBUTE),
     }
-    places.update({kind: (_USER_ID, _USER_ATTRIBUTE) for kind in CERTIFICATIONS})
+    places.update(dict.fromkeys(CERTIFICATIONS, (_USER_ID, _USER_ATTRIBUTE)))
     if tag not in places.get(signature.signature_class, ()):
         raise KeyFormatError("a signature where it does not belong", got=f"class {signature.signature_class:02x}")
 

@@ -116,7 +116,10 @@ class Engine(Protocol):
     name: str
 
     def verify(self, data: bytes, signature: Signature, key: PublicKey) -> Checked:
-        """Verify over exactly ``data`` with exactly ``key``; raises EngineError where that could not be tried."""
+        """Verify over exactly ``data`` with exactly ``key``.
+
+        Raises EngineError where the engine cannot be used at all, UncheckedSignatureError where it failed on this one.
+        """
         ...
 
     def close(self) -> None:

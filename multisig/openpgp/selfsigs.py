@@ -22,6 +22,8 @@ from multisig.openpgp.packets import (
 )
 
 CERTIFICATIONS = (0x10, 0x11, 0x12, 0x13)
+#: The owner's word on which certifications by others may be passed on; says nothing about the key.
+APPROVAL = 0x16
 DIRECT, BINDING, BACK_SIGNATURE = 0x1F, 0x18, 0x19
 KEY_REVOCATION, SUBKEY_REVOCATION, CERTIFICATION_REVOCATION = 0x20, 0x28, 0x30
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Dict, List, NoReturn, Optional
 
-from multisig.errors import EngineError
+from multisig.errors import UncheckedSignatureError
 from multisig.openpgp.model import Checked, Outcome, PublicKey, Signature
 
 #: Keywords that a good signature may come with. KEYEXPIRED is also printed for other, expired subkeys of a good key;
@@ -55,7 +55,7 @@ def judge(returncode: int, status: bytes, complaint: str, signature: Signature, 
     5. VALIDSIG describes this signature: version 4, class 00, its algorithms, its date;
     6. the primary key is this one, and what signed is a part of it that may sign.
 
-    Raises EngineError where gpgv could not do its work, which says nothing about the signature.
+    Raises UncheckedSignatureError where gpgv could not do its work, which says nothing about the signature.
     """
     if returncode < 0:
         _could_not(f"was ended by signal {-returncode}", complaint)
@@ -131,4 +131,4 @@ def _bad(reason: str, complaint: str = "") -> Checked:
 
 
 def _could_not(what: str, complaint: str) -> NoReturn:
-    raise EngineError(f"gpgv {what}" + (f": {complaint}" if complaint else ""))
+    raise UncheckedSignatureError(f"gpgv {what}" + (f": {complaint}" if complaint else ""))

@@ -20,6 +20,7 @@ from typing import Dict, FrozenSet, List, NamedTuple, Pattern, Set, Tuple
 MAX_GLOB = 256
 MERGED = frozenset({"bin", "sbin", "lib", "lib64"})
 _WILD = frozenset("*?[")
+_NO_NAME = frozenset({"", "."})
 
 
 class GlobError(ValueError):
@@ -123,6 +124,9 @@ class PathGlob:
         for name in names:
             state = self._add(state, name)
         self._final = state
+        wild = next((index for index, name in enumerate(names) if _WILD.intersection(name)), len(names))
+        self._head = tuple(names[:wild])
+        self._tail = None if "**" in names[-1] else name_glob(names[-1])
 
     def _add(self, state: int, name: str) -> int:
         """Append one name of the glob after ``state``; returns the state that follows it."""
@@ -150,9 +154,17 @@ class PathGlob:
         return states
 
     def matches(self, names: Tuple[str, ...]) -> bool:
-        """``names`` are the path's folders and its last name."""
-        states = self._closed({0})
-        for name in names:
+        """``names`` are the path's folders and its last name.
+
+        Most paths differ in what the glob gives in full at its beginning, or in their last name; that is asked first.
+        """
+        skipped = len(self._head)
+        if names[:skipped] != self._head:
+            return False
+        if self._tail is not None and (not names or not self._tail.matches(names[-1])):
+            return False
+        states = self._closed({skipped})  # one state for each name given in full
+        for name in names[skipped:]:
             following = states & self._skips
             for state in states:
                 for glob, target in self._edges.get(state, ()):
@@ -187,7 +199,7 @@ def spellings(path: str) -> Tuple[Tuple[str, ...], ...]:
     /bin, /sbin, /lib and /lib64 are merged into /usr; /usr/sbin is not merged into /usr/bin, since not all systems do.
     Empty names and "." are left out.
     """
-    names = tuple(name for name in path.split("/") if name not in ("", "."))
+    names = tuple([name for name in path.split("/") if name not in _NO_NAME])
     if path.startswith("/") and names:
         if names[0] in MERGED:
             return names, ("usr", *names)
@@ -223,8 +235,9 @@ class PathGlobs:
     def _match(self, names: Tuple[str, ...]) -> bool:
         if ".." in names or names in self._exact:
             return True
-        if any(names[:length] == start for length, start in self._below):
-            return True
+        for length, start in self._below:
+            if names[:length] == start:
+                return True
         return any(glob.matches(names) for glob in self._others)
 
 

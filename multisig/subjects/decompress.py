@@ -11,7 +11,7 @@ import bz2
 import lzma
 import os
 import zlib
-from typing import Callable, Iterator, Optional, Protocol
+from typing import Callable, Iterator, Mapping, Optional, Protocol
 
 import rpm
 
@@ -33,9 +33,14 @@ _LONGEST_MAGIC = 6
 
 
 class _Decompressor(Protocol):
-    eof: bool
-    unused_data: bytes
-    needs_input: bool
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+    @property
+    def needs_input(self) -> bool: ...
 
     def decompress(self, data: bytes, max_length: int) -> bytes: ...
 
@@ -70,7 +75,12 @@ def _lzma_alone() -> _Decompressor:
     return lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=_XZ_MEMORY)
 
 
-_DECOMPRESSORS = {b"gzip": _Zlib, b"bzip2": bz2.BZ2Decompressor, b"xz": _xz, b"lzma": _lzma_alone}
+_DECOMPRESSORS: "Mapping[bytes, Callable[[], _Decompressor]]" = {
+    b"gzip": _Zlib,
+    b"bzip2": bz2.BZ2Decompressor,
+    b"xz": _xz,
+    b"lzma": _lzma_alone,
+}
 
 
 def check_magic(fd: int, offset: int, compressor: Optional[bytes]) -> bytes:

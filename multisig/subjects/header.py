@@ -27,10 +27,10 @@ _FORMAT = {CHAR: "B", INT8: "B", INT16: "H", INT32: "I", INT64: "Q"}
 
 
 class Entry(NamedTuple):
-    """One tag's data: librpm's type number, the count, and the value as stored (big-endian, strings with their NULs)."""
+    """One tag's data: librpm's type number, the count, the value as stored (big-endian; strings with their NULs)."""
 
     type: int
-    count: int
+    count: int  # type: ignore[assignment]  # hides tuple.count, which nobody needs
     value: bytes
 
 
@@ -58,7 +58,9 @@ def parse_region(blob: bytes) -> Entries:
     for (tag, kind, offset, count), limit in zip(index, offsets[1:]):
         aligned = position + -position % _ALIGNMENT.get(kind, 1)
         if offset != aligned or offset > limit:
-            raise MalformedRpmError("the tag's data does not follow the one before", tag=tag, expected=aligned, got=offset)
+            raise MalformedRpmError(
+                "the tag's data does not follow the one before", tag=tag, expected=aligned, got=offset
+            )
         if aligned != position and blob[start + position : start + aligned].strip(b"\0"):
             raise MalformedRpmError("bytes between two tags' data", tag=tag)
         position = offset + _length(blob, start + offset, start + limit, tag, kind, count)
@@ -106,7 +108,9 @@ def _check_trailer(index: List[Tuple[int, int, int, int]], data: bytes) -> int:
     """The offset at which the region's data ends and its trailer begins."""
     tag, kind, offset, count = index[0]
     if tag != IMMUTABLE:
-        raise MalformedRpmError("the header has no immutable region", expected=f"tag {IMMUTABLE} first", got=f"tag {tag}")
+        raise MalformedRpmError(
+            "the header has no immutable region", expected=f"tag {IMMUTABLE} first", got=f"tag {tag}"
+        )
     if kind != BIN or count != REGION_TRAILER or offset != len(data) - REGION_TRAILER:
         raise MalformedRpmError("the immutable region does not span the header", tag=tag)
     # The trailer is an index entry whose offset points back over the whole index, as a negative number.

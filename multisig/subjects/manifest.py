@@ -18,7 +18,7 @@ from multisig.subjects.tags import TAGS, Klass
 
 PROFILE = b"multisig manifest rpm/v1\n"
 
-REQUIREFLAGS, REQUIRENAME, REQUIREVERSION, DEPENDSDICT = 1048, 1049, 1050, 1145
+REQUIREFLAGS, REQUIRENAME, REQUIREVERSION = 1048, 1049, 1050
 
 _SIGNED = frozenset(tag.number for tag in TAGS.values() if tag.klass is Klass.SIGNED)
 _REPLACED = frozenset(tag.number for tag in TAGS.values() if tag.klass is Klass.REPLACED)
@@ -31,11 +31,10 @@ _PAYLOAD_FEATURES = {
     b"zstd": (b"rpmlib(PayloadIsZstd)", b"5.4.18-1"),
 }
 _RPMLIB_SENSE = 1 << 24 | 1 << 1 | 1 << 3  # RPMSENSE_RPMLIB | RPMSENSE_LESS | RPMSENSE_EQUAL
-_REQUIRES_IN_DICT = ord("R") << 24
 
 
 def encode_manifest(entries: Entries, files: Files, compressor: Optional[bytes]) -> bytes:
-    """The manifest of a header whose structure has been checked; raises MalformedRpmError where a replaced value lies."""
+    """The manifest of a header whose structure has been checked; MalformedRpmError where a replaced value lies."""
     chosen = {tag: entry for tag, entry in entries.items() if tag in _SIGNED}
     if any(tag in _REPLACED for tag in entries):
         chosen.update(_without_payload_feature(entries, compressor))
@@ -62,14 +61,14 @@ def _sizes(entries: Entries) -> Entries:
 
 def _links(files: Files) -> Entry:
     """Hard-link groups in place of inode and device numbers: for each file the index of its group's first member."""
-    return pack_integers(INT32, [files.links[index][0] if index in files.links else index for index in range(len(files.paths))])
+    return pack_integers(
+        INT32, [files.links[index][0] if index in files.links else index for index in range(len(files.paths))]
+    )
 
 
 def _without_payload_feature(entries: Entries, compressor: Optional[bytes]) -> Entries:
     """The requirements without the one that merely names the compressor, which is asserted first."""
     triple = {tag: entries[tag] for tag in (REQUIREFLAGS, REQUIRENAME, REQUIREVERSION) if tag in entries}
-    if DEPENDSDICT in entries:
-        triple[DEPENDSDICT] = entries[DEPENDSDICT]
     if REQUIRENAME not in entries or _PAYLOAD_IS not in entries[REQUIRENAME].value:
         return triple
     names, versions = strings(entries[REQUIRENAME]), strings(entries[REQUIREVERSION])
@@ -84,28 +83,13 @@ def _without_payload_feature(entries: Entries, compressor: Optional[bytes]) -> E
             "the requirement for the payload's compressor is not the compressor's", tag=REQUIRENAME,
             expected=ascii(expected), got=ascii((names[position], versions[position])),
         )  # fmt: skip
-    if DEPENDSDICT in entries:
-        triple[DEPENDSDICT] = _shifted(entries[DEPENDSDICT], position)
     del names[position], versions[position], flags[position]
     if not names:
-        return {tag: entry for tag, entry in triple.items() if tag == DEPENDSDICT}
+        return {}
     triple[REQUIRENAME] = _array(names)
     triple[REQUIREVERSION] = _array(versions)
     triple[REQUIREFLAGS] = pack_integers(INT32, flags)
     return triple
-
-
-def _shifted(dictionary: Entry, removed: int) -> Entry:
-    """DEPENDSDICT counts requirements by position (build/rpmfc.c): those after the removed one move up."""
-    values: List[int] = []
-    for value in integers(dictionary):
-        kind, position = value & 0xFF000000, value & 0x00FFFFFF
-        if kind == _REQUIRES_IN_DICT:
-            if position == removed:
-                raise MalformedRpmError("a file depends on the payload's compressor", tag=DEPENDSDICT)
-            position -= position > removed
-        values.append(kind | position)
-    return pack_integers(INT32, values)
 
 
 def _array(values: List[bytes]) -> Entry:

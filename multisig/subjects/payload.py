@@ -175,7 +175,9 @@ class _Archive:
         self._seen.add(index)
         expected = self._expected_size(index)
         if size != expected:
-            raise PayloadMismatchError(f"{self._shown(index)} has another size than signed", expected=expected, got=size)
+            raise PayloadMismatchError(
+                f"{self._shown(index)} has another size than signed", expected=expected, got=size
+            )
         mode = self._files.modes[index]
         if stat.S_ISLNK(mode):
             if self._stream.read(size) != self._files.targets[index]:
@@ -203,7 +205,9 @@ class _Archive:
         return self._files.sizes[index] if stat.S_ISREG(mode) and self._has_content(index) else 0
 
     def _shown(self, index: int) -> str:
-        return ascii(self._files.paths[index].decode("utf-8", "replace")) if index < len(self._files.paths) else str(index)
+        return (
+            ascii(self._files.paths[index].decode("utf-8", "replace")) if index < len(self._files.paths) else str(index)
+        )
 
     @staticmethod
     def _hex(field: bytes) -> List[int]:

@@ -19,13 +19,12 @@ import rpm
 
 from multisig.errors import MalformedRpmError, UnreadableError
 from multisig.statement import Digests
-from multisig.subjects import header
-from multisig.subjects.header import Entries, integers, strings
+from multisig.subjects import RPM_LEAD, header
+from multisig.subjects.header import Entries, strings
 from multisig.subjects.manifest import encode_manifest
 from multisig.subjects.structure import Files, check_files, check_identity, check_payload_tags, check_tags
 
 LEAD_SIZE = 96
-LEAD_MAGIC = b"\xed\xab\xee\xdb"
 HEADER_MAGIC = b"\x8e\xad\xe8\x01"
 MAX_SIGNATURE_TAGS = 64
 MAX_SIGNATURE_DATA = 16 << 20
@@ -40,7 +39,7 @@ _PROVIDENAME, _OBSOLETENAME, _PROVIDEVERSION, _FILECAPS, _SYSUSERS = 1047, 1090,
 _SCRIPT_TAGS = frozenset(
     {1023, 1024, 1025, 1026, 1079, 1085, 1086, 1087, 1088, 1091, 1151, 1152, 1153, 1154}  # pre, post, verify, trans
     | {1065, 1092, 5066, 5067, 5076, 5077}  # triggers, file triggers, transaction file triggers
-    | {5104, 5105, 5106, 5107, 5108, 5110}  # preuntrans and postuntrans
+    | {5103, 5104, 5105, 5106}  # preuntrans, postuntrans
 )
 
 
@@ -156,7 +155,7 @@ def read_identity(fd: int) -> Optional[Identity]:
 def _read_rpm(fd: int) -> RpmSubject:
     os.lseek(fd, 0, os.SEEK_SET)
     lead = _exactly(fd, LEAD_SIZE)
-    if not lead.startswith(LEAD_MAGIC):
+    if not lead.startswith(RPM_LEAD):
         raise MalformedRpmError("does not begin with the RPM lead")
     signature_tags = _skip_signature_header(fd)
     prelude = _exactly(fd, _PRELUDE.size)

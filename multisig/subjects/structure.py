@@ -9,7 +9,7 @@ from typing import Dict, FrozenSet, List, Mapping, Optional, Sequence, Tuple
 
 from multisig.errors import MalformedRpmError, WeakDigestError
 from multisig.statement import is_nevra
-from multisig.subjects.header import INT32, STRING, Entries, integers, strings
+from multisig.subjects.header import Entries, integers, strings
 from multisig.subjects.tags import GROUPS, TAGS, Klass
 
 NAME, VERSION, RELEASE, EPOCH, ARCH = 1000, 1001, 1002, 1003, 1022
@@ -78,7 +78,10 @@ def check_tags(entries: Entries) -> None:
             first, expected = counts.setdefault(group, (number, count))
             if count != expected:
                 raise MalformedRpmError(
-                    "arrays that belong together differ in length", tag=number, expected=f"{expected} as tag {first}", got=count
+                    "arrays that belong together differ in length",
+                    tag=number,
+                    expected=f"{expected} as tag {first}",
+                    got=count,
                 )
     for group in counts:
         for needed in GROUPS.get(group, ()):
@@ -101,7 +104,9 @@ def check_identity(entries: Entries) -> Tuple[str, str]:
     nevra = f"{name}-{epoch}:{version}-{release}.{arch}"
     separators = "-" in version + release + arch or "." in arch or ":" in version + release
     if separators or not is_nevra(nevra) or name.startswith("-"):
-        raise MalformedRpmError("the package's name, version, release or architecture has odd characters", got=ascii(nevra))
+        raise MalformedRpmError(
+            "the package's name, version, release or architecture has odd characters", got=ascii(nevra)
+        )
     return name, nevra
 
 

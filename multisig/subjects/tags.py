@@ -383,4 +383,4 @@ SHAPES: Mapping[int, Pattern[bytes]] = MappingProxyType(
         5123: re.compile(rb"[0-9a-f]{64}\0\Z"),
     }
 )
-"""What the stored value of an asserted tag must match from its beginning; HEADERIMMUTABLE is checked with the region."""
+"""What the stored value of an asserted tag must match (re.match); HEADERIMMUTABLE is checked with the region."""

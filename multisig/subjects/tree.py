@@ -59,7 +59,7 @@ def manifest_digests(manifest: bytes) -> Digests:
 
 
 def escape_path(path: str) -> str:
-    r"""A path as a Manifest writes it: backslash, white space and control characters as \xHH up to U+007F, else \uHHHH."""
+    r"""A path as a Manifest writes it: backslash, white space, control characters as \xHH up to U+007F, else \uHHHH."""
     return "".join(_escaped(char) if char == "\\" or char.isspace() or _is_control(char) else char for char in path)
 
 

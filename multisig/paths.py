@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Where things lie unless somebody says otherwise."""
+
+POLICY = "/etc/multisig/policy.yaml"
+JOURNAL = "/var/lib/multisig/journal.sqlite"
