@@ -7,7 +7,7 @@ channel, dated in the future, by a compromised signer) is set aside with a reaso
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Dict, FrozenSet, Iterator, List, Optional, Set, Tuple, Union
 
@@ -61,12 +61,21 @@ class Evidence:
     named_otherwise: bool
 
 
+@dataclass
+class _Tried:
+    """What has been taken of one statement's signatures, wherever in the bundle the statement stands."""
+
+    tries: Dict[str, int] = field(default_factory=dict)
+    packets: Set[bytes] = field(default_factory=set)
+
+
 def collect(bundle: Bundle, policy: Policy, wanted: Wanted, now: int) -> Evidence:
     """Everything in the bundle that speaks of the subject, in the bundle's order; nonsense in it never raises."""
     candidates: List[Candidate] = []
     others: List[Candidate] = []
     ignored: Dict[str, None] = {}
     named_otherwise = False
+    tried: Dict[str, _Tried] = {}
     for attestation in bundle.attestations:
         statement = _statement(attestation.statement)
         if isinstance(statement, str):
@@ -79,7 +88,8 @@ def collect(bundle: Bundle, policy: Policy, wanted: Wanted, now: int) -> Evidenc
             ignored[f"a statement for the channel {statement.channel}"] = None
             continue
         named_otherwise = named_otherwise or not same
-        for found in _signatures(attestation, statement, subject, policy, now):
+        so_far = tried.setdefault(attestation.statement, _Tried())
+        for found in _signatures(attestation, statement, subject, policy, now, so_far):
             if isinstance(found, str):
                 ignored[found] = None
             else:
@@ -115,20 +125,18 @@ def _line(statement: Statement, wanted: Wanted) -> Tuple[Optional[Subject], bool
 
 
 def _signatures(
-    attestation: Attestation, statement: Statement, subject: Subject, policy: Policy, now: int
+    attestation: Attestation, statement: Statement, subject: Subject, policy: Policy, now: int, so_far: "_Tried"
 ) -> Iterator[Union[Candidate, str]]:
     data = attestation.statement.encode("utf-8")
     identifier = statement_id(attestation.statement)
-    tries: Dict[str, int] = {}
-    seen: Set[bytes] = set()
     for armored in attestation.signatures:
         signature = _signature(armored)
         if isinstance(signature, str):
             yield f"a signature: {signature}"
             continue
-        if signature.packet in seen:
+        if signature.packet in so_far.packets:
             continue
-        seen.add(signature.packet)
+        so_far.packets.add(signature.packet)
         owners = [(signer, key) for signer, key in _keys(policy) if key.public.could_have_issued(signature)]
         if not owners:
             yield f"a key nobody here knows, {_issuer(signature)}"
@@ -136,10 +144,10 @@ def _signatures(
             obstacle = obstacle_to(signer, key, signature, identifier, now)
             if obstacle is not None:
                 yield f"{signer.name}: {obstacle}"
-            elif tries.setdefault(signer.name, 0) >= MAX_TRIES:
+            elif so_far.tries.setdefault(signer.name, 0) >= MAX_TRIES:
                 yield f"{signer.name}: more than {MAX_TRIES} signatures on one statement"
             else:
-                tries[signer.name] += 1
+                so_far.tries[signer.name] += 1
                 yield Candidate(signer.name, key, signature, data, identifier, statement.channel, subject)
 
 
@@ -151,7 +159,7 @@ def obstacle_to(signer: Signer, key: Key, signature: Signature, statement: str, 
     if signer.compromised:
         return "marked compromised in the policy"
     if key.problem is not None:
-        return f"key {shown_fingerprint(key.fingerprint)}: {key.problem}"
+        return f"key {shown_fingerprint(key.fingerprint)} {key.problem}"
     if signature.created > now + FUTURE_ALLOWANCE:
         return "a signature dated in the future"
     if signer.retired is not None:

@@ -15,7 +15,7 @@ from typing import Dict, List, Mapping, Optional, Protocol, Sequence, Tuple
 
 from multisig import bundle as bundles
 from multisig.bundle import Bundle
-from multisig.errors import BundleError, MalformedRpmError, MultisigError, UncheckedSignatureError
+from multisig.errors import BundleError, MalformedRpmError, UncheckedSignatureError, UnreadableError
 from multisig.evidence import Candidate, Evidence, Wanted, collect, content_variants
 from multisig.openpgp import Checked, Engine, Outcome
 from multisig.policy import Policy, Rule, Traits, matching_rules, undecided_rules
@@ -124,28 +124,12 @@ class Gate:
         Steps: 1. The header is read, its structure checked. 2. It is the package that was planned. 3. Rules are chosen
         by the header. 4. File signatures are refused unless a rule allows them. 5. The evidence for its digests is
         collected and verified. 6. The rules are judged. 7. The payload is the one that a sufficient number of signers
-        vouch for to the byte, or is decompressed and held against the signed header.
+        vouch for to the byte, or is decompressed and held against the signed header. Raises UnreadableError.
         """
         try:
-            subject = read_rpm(fd, path=path)
-        except MalformedRpmError as error:
-            return Judged(self._judge_unfit(fd, path, package, error))
-        if package.nevra and subject.name != package.nevra:
-            return Judged(_not_the_planned(package, subject.name))
-        traits = rpm_traits(subject, package.repo)
-        rules = matching_rules(self._policy, traits) + guarding_rules(self._policy, subject)
-        if subject.file_signatures and not any(_takes_file_signatures(rule) for rule in rules):
-            message = "the package carries file signatures, which its content's signers did not sign"
-            return Judged(refuse(subject.name, package.repo, Code.MALFORMED_RPM, message), subject.digests)
-        asking = any(rule.require for rule in rules)
-        if asking and package.key not in self._held:
-            self._take([package], source, fresh=False)
-        judged = self._judge_subject(subject, package, rules)
-        if asking and not judged.verdict.accepted and self._take([package], source, fresh=True):
-            judged = self._judge_subject(subject, package, rules)
-        if judged.verdict.accepted and judged.verdict.code is Code.OK:
-            judged = self._judge_payload(fd, path, subject, rules, judged)
-        return judged
+            return self._judge_file(fd, path, package, source)
+        except UnreadableError as error:
+            raise error.at(path) from None
 
     def judge_digests(self, kind: Kind, name: str, digests: Digests, repo: str, bundle: Optional[bytes]) -> Judged:
         """The verdict on a file or tree of these digests, with the bundle that lay beside it."""
@@ -215,6 +199,28 @@ class Gate:
 
     # Files at hand
 
+    def _judge_file(self, fd: int, path: str, package: Package, source: BundleSource) -> Judged:
+        try:
+            subject = read_rpm(fd)
+        except MalformedRpmError as error:
+            return Judged(self._judge_unfit(fd, path, package, error))
+        if package.nevra and subject.name != package.nevra:
+            return Judged(_not_the_planned(package, subject.name))
+        traits = rpm_traits(subject, package.repo)
+        rules = matching_rules(self._policy, traits) + guarding_rules(self._policy, subject)
+        if subject.file_signatures and not any(_takes_file_signatures(rule) for rule in rules):
+            message = "the package carries file signatures, which its content's signers did not sign"
+            return Judged(refuse(subject.name, package.repo, Code.MALFORMED_RPM, message), subject.digests)
+        asking = any(rule.require for rule in rules)
+        if asking and package.key not in self._held:
+            self._take([package], source, fresh=False)
+        judged = self._judge_subject(subject, package, rules)
+        if asking and not judged.verdict.accepted and self._take([package], source, fresh=True):
+            judged = self._judge_subject(subject, package, rules)
+        if judged.verdict.accepted and judged.verdict.code is Code.OK:
+            judged = self._judge_payload(fd, subject, rules, judged)
+        return judged
+
     def _judge_unfit(self, fd: int, path: str, planned: Package, error: MalformedRpmError) -> Verdict:
         """A package that the profile refuses; where nothing is checked of it anyhow, its readable header is enough."""
         name = planned.nevra or path
@@ -234,17 +240,15 @@ class Gate:
         held = self._held.get(package.key, _Held())
         return self._judge_case(Kind.RPM, subject.name, subject.digests, package.repo, rules, held)
 
-    def _judge_payload(
-        self, fd: int, path: str, subject: RpmSubject, rules: Tuple[Rule, ...], judged: Judged
-    ) -> Judged:
+    def _judge_payload(self, fd: int, subject: RpmSubject, rules: Tuple[Rule, ...], judged: Judged) -> Judged:
         verdict = judged.verdict
         try:
-            payload = hash_payload(fd, subject, path=path)
+            payload = hash_payload(fd, subject)
             vouching = [item for item in judged.approvals if item.payload == payload]
             vouched = judge(self._policy, rules, vouching, name=verdict.name, origin=verdict.origin, now=self._now)
             if not vouched.accepted:
-                prove_payload(fd, subject, path=path)
-        except MultisigError as error:
+                prove_payload(fd, subject)
+        except MalformedRpmError as error:
             return replace(judged, verdict=refuse(verdict.name, verdict.origin, Code(error.code), str(error)))
         return judged
 

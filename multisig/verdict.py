@@ -10,9 +10,9 @@ import enum
 from dataclasses import dataclass
 from typing import Dict, FrozenSet, List, Mapping, Optional, Sequence, Set, Tuple
 
-from multisig.evidence import Candidate, Evidence
+from multisig.evidence import Candidate, Evidence, shown_fingerprint
 from multisig.openpgp import Checked, Outcome, key_problem
-from multisig.policy import Leaf, Policy, Rule, leaves, satisfied_by
+from multisig.policy import Leaf, Policy, Rule, can_sign, leaves, satisfied_by
 
 
 class Code(enum.Enum):
@@ -114,7 +114,7 @@ def approval(candidate: Candidate, checked: Checked, policy: Policy, now: int) -
         return f"{signer.name}: the engine names another key"
     problem = key_problem(part, public, policy.key_requirements)
     if problem is not None:
-        return f"{signer.name}: {problem}"
+        return f"{signer.name}: key {shown_fingerprint(part.fingerprint)} {problem}"
     end = min((end for end in (part.expires, public.expires) if end is not None), default=None)
     expired = checked.outcome is Outcome.EXPIRED_KEY or (end is not None and end <= now)
     if expired and (signer.retired is None or end is None or checked.created >= end):
@@ -206,18 +206,15 @@ def _outcome(
             rule.name, False, text="the rule asks for a release statement, which this version cannot check"
         )
     people = frozenset(item.signer for item in approvals if item.channel == rule.channel)
-    progress = tuple(_progress(policy, leaf, people) for leaf in leaves(rule.require))
+    progress = tuple(_progress(policy, leaf, people, now) for leaf in leaves(rule.require))
     satisfied = satisfied_by(rule.require, people)
     return RuleOutcome(rule.name, satisfied, progress, text=_progress_text(progress, satisfied))
 
 
-def _progress(policy: Policy, leaf: Leaf, people: FrozenSet[str]) -> LeafProgress:
+def _progress(policy: Policy, leaf: Leaf, people: FrozenSet[str], now: int) -> LeafProgress:
     counted = tuple(name for name in leaf.members if name in people)
-    available = tuple(
-        name
-        for name in leaf.members
-        if name not in people and not policy.signers[name].compromised and policy.signers[name].retired is None
-    )
+    waiting = (name for name in leaf.members if name not in people)
+    available = tuple(name for name in waiting if can_sign(policy.signers[name], policy, now))
     return LeafProgress(leaf.threshold, leaf.group, len(leaf.members), counted, available)
 
 

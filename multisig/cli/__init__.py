@@ -37,6 +37,9 @@ def main(arguments: Optional[List[str]] = None) -> int:
         # Whoever read our output has gone; keep Python from complaining about it once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 2
+    except Exception as error:
+        # A bug. Its exit code must not be 1, which says that something was judged and refused.
+        return _failed(words, MultisigError(f"internal error: {type(error).__name__}: {error}; please report it"))
     except KeyboardInterrupt:
         print("multisig: interrupted", file=sys.stderr)
         return 130

@@ -23,6 +23,7 @@ from multisig.policy.model import (
 )
 from multisig.policy.parse import load_policy, parse_policy
 from multisig.policy.select import ContentTraits, Traits, matching_rules, undecided_rules
+from multisig.policy.standing import can_sign
 
 __all__ = [
     "AllOf",
@@ -40,6 +41,7 @@ __all__ = [
     "Rule",
     "Signer",
     "Traits",
+    "can_sign",
     "describe",
     "leaves",
     "lint",

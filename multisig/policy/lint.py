@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import dataclass
-from typing import FrozenSet, Iterator, List, Optional, Set, Tuple, Union
+from typing import FrozenSet, Iterator, List, Set, Tuple
 
-from multisig.openpgp.keys import key_problem
-from multisig.openpgp.model import PublicKey, Subkey
 from multisig.policy.gaps import exemption_without_effect, replaceable
 from multisig.policy.model import Key, Policy, Requirement, Rule, Signer, describe, leaves, satisfied_by
+from multisig.policy.standing import counts, key_end
 
 SOON = 30 * 86400
 
@@ -46,27 +45,6 @@ def _day(second: int) -> str:
     if second >= 253402300800:
         return "after the year 9999"
     return (datetime.date(1970, 1, 1) + datetime.timedelta(days=second // 86400)).isoformat()
-
-
-def key_end(key: Key, policy: Policy) -> Optional[int]:
-    """When the last part of the key that can count expires; None for never. Only for keys without a problem."""
-    ends: List[int] = []
-    parts: List[Union[PublicKey, Subkey]] = [key.public, *key.public.subkeys]
-    for part in parts:
-        if key_problem(part, key.public, policy.key_requirements) is None:
-            limits = [end for end in (key.public.expires, part.expires) if end is not None]
-            if not limits:
-                return None
-            ends.append(min(limits))
-    return max(ends, default=0)
-
-
-def counts(key: Key, policy: Policy, now: int) -> bool:
-    """Whether a signature made now by some part of the key could count."""
-    if key.problem is not None:
-        return False
-    end = key_end(key, policy)
-    return end is None or end > now
 
 
 def _key_findings(key: Key, subject: str, policy: Policy, now: int) -> Iterator[Finding]:

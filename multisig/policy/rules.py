@@ -166,9 +166,7 @@ def _content(fields: Fields, node: Node) -> ContentSelector:
 
 def _release(fields: Fields, node: Node, groups: Groups) -> ReleaseRequirement:
     values = fields.mapping(node, "release", ("require", "max-age"))
-    return ReleaseRequirement(
-        requirement(fields, values["require"], groups), fields.age(values["max-age"], "max-age")
-    )
+    return ReleaseRequirement(requirement(fields, values["require"], groups), fields.age(values["max-age"], "max-age"))
 
 
 def _exemption(fields: Fields, values: Dict[str, Node]) -> Exemption:

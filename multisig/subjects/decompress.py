@@ -165,6 +165,9 @@ def _check_single_zstd_frame(fd: int, offset: int) -> None:
     if descriptor & 0x08:
         raise PayloadMismatchError("the zstd frame uses a reserved bit")
     size_field = (single_segment, 2, 4, 8)[descriptor >> 6]
+    if descriptor & 0x08:
+        raise PayloadMismatchError("the zstd frame uses a reserved bit")
+    size_field = (single_segment, 2, 4, 8)[descriptor >> 6]
     offset += 5 + (1 - single_segment) + (0, 1, 2, 4)[descriptor & 3] + size_field
     last = False
     while not last:

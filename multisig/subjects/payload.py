@@ -192,7 +192,9 @@ class _Archive:
         expected = self._files.digests[index].decode("ascii")
         if digest.hexdigest() != expected:
             raise PayloadMismatchError(
-                f"the content of {self._shown(index)} is not the signed one", expected=expected, got=digest.hexdigest()
+                f"the content of {self._shown(index)} is not the signed one",
+                expected=f"digest {expected[:16]}…",
+                got=f"{digest.hexdigest()[:16]}…",
             )
 
     def _has_content(self, index: int) -> bool:

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The system's own Python: its rpm and dnf modules are not on PyPI.
+PYTHON := /usr/bin/python3
+VENV := .venv
+export PYTHONDONTWRITEBYTECODE = 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-unit lint bench clean
+
+help:        ## this list
+	@sed -n 's/^\([a-z-]*\): .*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+setup:       ## install what is missing of Debian's (or Fedora's) packages
+	@.ci/setup
+
+demo: setup  ## watch dnf accept one package and refuse four
+	@$(PYTHON) -m fixtures.demo
+
+test: setup  ## all tests, with real dnf, rpm and GnuPG
+	$(PYTHON) -m pytest -q
+
+test-unit:   ## the fast tests alone; installs nothing
+	$(PYTHON) -m pytest -q tests/unit
+
+lint: setup $(VENV)/done  ## ruff, and mypy in its strict mode
+	$(VENV)/bin/ruff check .
+	@# dnf wants its plugin to be called as the package is, and mypy cannot have two modules of one name.
+	@mkdir -p build/lint && ln -sf ../../dnf-plugins/multisig.py build/lint/dnf4_plugin.py
+	$(VENV)/bin/mypy multisig fixtures tests setup.py build/lint/dnf4_plugin.py
+
+# ruff and mypy are not in Debian 12; they see the system's modules through --system-site-packages.
+$(VENV)/done: tests/requirements-lint.txt
+	$(MAKE) setup
+	@echo "lint: installing ruff and mypy into $(VENV)"
+	$(PYTHON) -m venv --clear --system-site-packages $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/requirements-lint.txt
+	@touch $@
+
+bench: setup ## what the checks cost, measured on 1,000 packages
+	$(PYTHON) -m fixtures.bench
+
+clean:       ## remove what the other targets made here
+	rm -rf build dist *.egg-info $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

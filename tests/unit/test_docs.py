@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the documentation states, and a program can compare: tables, examples, options, schema."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from pathlib import Path
+from typing import Iterator, List, Tuple
+
+import pytest
+
+from docs import tag_table
+from multisig import bundle, cli, config, journal, statement
+from multisig.policy import parse_policy
+from multisig.verdict import Code
+from tests.unit.policy_keys import keys, read_file
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+_PEOPLE = {"marek": "ann", "joanna": "bob", "rafal": "cat"}
+_AROUND = """\
+multisig: policy/v1
+serial: 1
+signers:
+  marek: {keys: [{fingerprint: "0", file: keys/marek.asc}]}
+  joanna: {keys: [{fingerprint: "0", file: keys/joanna.asc}]}
+  rafal: {keys: [{fingerprint: "0", file: keys/rafal.asc}]}
+groups:
+  builders: [marek, joanna, rafal]
+  release: [marek, joanna]
+rules:
+"""
+
+
+def _page(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def _blocks(text: str, language: str) -> List[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def _policies() -> Iterator[Tuple[str, str]]:
+    """Every YAML example of every page, as a whole policy: rules alone are put into one."""
+    for page in PAGES:
+        for number, text in enumerate(_blocks(page.read_text(encoding="utf-8"), "yaml"), 1):
+            yield f"{page.name} {number}", text if text.startswith("multisig:") else _AROUND + text
+
+
+def _with_real_keys(text: str) -> str:
+    """The made-up fingerprints replaced by those of keys that the files hold."""
+    for person, stand_in in _PEOPLE.items():
+        text = text.replace(f"/{person}.", f"/{stand_in}.")
+    pattern = re.compile(r'fingerprint: "[0-9A-F]+"(,?\s+file: keys/)(\w+)\.asc')
+    return pattern.sub(lambda found: f'fingerprint: "{keys()[found[2]].fingerprint}"{found[1]}{found[2]}.asc', text)
+
+
+@pytest.mark.parametrize(("name", "text"), [pytest.param(*item, id=item[0]) for item in _policies()])
+def test_every_policy_in_the_documentation_can_be_used(name: str, text: str) -> None:
+    found = parse_policy(_with_real_keys(text).encode(), path=name, read_file=lambda file: read_file(file.replace("bob.txt", "ann.txt")))
+    assert found.rules
+
+
+def test_the_documentation_has_examples_of_policies_to_compare() -> None:
+    assert len(list(_policies())) >= 5
+
+
+def test_the_tag_tables_are_those_of_the_code() -> None:
+    page = _page("docs/rpm-v1.md")
+    assert page == tag_table.page_with(page, tag_table.tables()), "run: /usr/bin/python3 -m docs.tag_table"
+
+
+def test_the_example_statement_is_canonical() -> None:
+    (text,) = _blocks(_page("docs/formats.md"), "statement")
+    text = text.rstrip("\n")
+    assert statement.encode(statement.parse(text)) == text
+
+
+def test_the_example_bundle_has_the_shape_of_one() -> None:
+    (text,) = _blocks(_page("docs/formats.md"), "bundle")
+    assert len(bundle.parse(text.encode()).attestations) == 1
+
+
+def test_the_example_configuration_is_what_holds_without_one() -> None:
+    (text,) = _blocks(_page("docs/formats.md"), "ini")
+    settings = config.parse_config(text.encode(), path="example")
+    assert set(settings) == set(config._KEYS)
+    assert config._config(settings) == config.Config()
+
+
+def test_the_journal_schema_is_the_one_in_the_code() -> None:
+    (text,) = _blocks(_page("docs/formats.md"), "sql")
+    assert text.strip() == journal._SCHEMA.strip()
+    assert f"`PRAGMA user_version` is {journal._VERSION}." in _page("docs/formats.md")
+
+
+def test_every_reason_code_is_explained_and_no_other() -> None:
+    section = _page("docs/formats.md").partition("### Reason codes")[2].partition("\n## ")[0]
+    assert re.findall(r"^\| `([a-z-]+)` \|", section, re.MULTILINE) == [code.value for code in Code]
+
+
+def test_the_json_example_has_the_keys_that_verify_prints() -> None:
+    from multisig.cli.verify import _json
+    from multisig.verdict import refuse
+
+    (text,) = _blocks(_page("docs/formats.md"), "json")
+    shown, printed = json.loads(text), json.loads(_json([refuse("n", "o", Code.NO_RULE, "m")], None))
+    assert list(shown) == list(printed)
+    assert list(shown["subjects"][0]) == list(printed["subjects"][0])
+
+
+def _options() -> Iterator[Tuple[str, str]]:
+    """Every command with each of its options, by its longest name."""
+    parser = cli.build_parser()
+    (commands,) = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    for name, command in commands.choices.items():
+        for action in command._actions:
+            for option in action.option_strings[-1:]:
+                if option != "--help":
+                    yield name, option
+
+
+@pytest.mark.parametrize(("command", "option"), list(_options()))
+def test_the_manual_page_names_every_option(command: str, option: str) -> None:
+    page = _page("docs/multisig.1").replace("\\-", "-").replace("\\(en", "-")
+    section = page.partition(f".SS multisig {command}")[2].partition("\n.SS ")[0]
+    assert re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", section)
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\((?!https?:)([^)#\s]+)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_anchors_in_links_are_headings() -> None:
+    for page in PAGES:
+        for target, anchor in re.findall(r"\]\((?!https?:)([^)#\s]*)#([^)\s]+)\)", page.read_text(encoding="utf-8")):
+            other = (page.parent / target) if target else page
+            headings = re.findall(r"^#+ (.*)$", other.read_text(encoding="utf-8"), re.MULTILINE)
+            slugs = [re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings]
+            assert anchor in slugs, f"{page.name}: {target}#{anchor}"
