@@ -82,7 +82,7 @@ def _refused(tags: List[Tag]) -> str:
     for tag in tags:
         reasons.setdefault(tag.why, []).append(tag)
     rows = ["| why | tags |", "|---|---|"]
-    rows += [f"| {why} | {', '.join(f'{tag.number} {tag.name}' for tag in members)} |" for why, members in reasons.items()]
+    rows += [f"| {why} | {', '.join(_named(tag.number) for tag in members)} |" for why, members in reasons.items()]
     return "\n".join(rows)
 
 

@@ -10,11 +10,13 @@ from multisig.policy import ContentTraits, Policy, Rule, Traits
 from multisig.subjects.rpm import RpmSubject
 
 # Whoever may ship these could switch the checks off: the policy, the plugins and the checker, rpm's macros.
+# Where /bin, /lib, /lib64 and /sbin are links into /usr, a package may name the files either way.
 _GUARDED = re.compile(
-    rb"/etc/multisig(/|\Z)|/etc/dnf/plugins/multisig\.conf\Z|/etc/(rpm|dnf/libdnf5-plugins)/"
-    rb"|/usr/lib/rpm/(.*/)?macros[^/]*(/|\Z)"
-    rb"|/usr/lib(64)?/python3[^/]*/(dist|site)-packages/(multisig/|dnf-plugins/(__pycache__/)?multisig[^/]*\Z)"
-    rb"|/usr/lib(64)?/rpm-plugins/multisig[^/]*\Z|/usr/(s?bin|libexec)/multisig[^/]*(/|\Z)",
+    rb"/etc/multisig(/|\Z)|/etc/dnf/plugins/multisig\.conf\Z|/etc/(rpm|dnf/libdnf5-plugins)(/|\Z)"
+    rb"|/root/\.(rpmmacros|config/rpm)(/|\Z)"
+    rb"|(/usr)?/lib/rpm/(.*/)?(macros[^/]*|fileattrs|[^/]*\.attr)(/|\Z)"
+    rb"|(/usr)?/lib(64)?/python3[^/]*/(dist|site)-packages/(multisig(/|\Z)|dnf-plugins/(__pycache__/)?multisig[^/]*\Z)"
+    rb"|(/usr)?/lib(64)?/rpm-plugins/multisig[^/]*\Z|(/usr)?/(s?bin|libexec)/multisig[^/]*(/|\Z)",
     re.DOTALL,
 )
 

@@ -10,7 +10,7 @@ import hashlib
 import os
 import stat
 import unicodedata
-from typing import Callable, List, NoReturn, Optional, Tuple
+from typing import Callable, Iterator, List, Optional, Tuple
 
 from multisig.errors import MalformedTreeError, UnreadableError
 from multisig.statement import Digests
@@ -26,31 +26,53 @@ def tree_manifest(path: str, *, progress: Optional[Callable[[int], None]] = None
     otherwise: MalformedTreeError. UnreadableError where something cannot be read.
     """
     lines: List[Tuple[bytes, bytes]] = []
-    own: Optional[bytes] = None
-    for directory, folders, names, fd in os.fwalk(path, onerror=_unreadable, follow_symlinks=False):
-        relative = os.path.relpath(directory, path)
-        for name in folders:
-            # fwalk lists links to directories among the directories; it does not follow them, and neither may we.
-            if not stat.S_ISDIR(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode):
-                raise MalformedTreeError("is a symbolic link", path=os.path.join(directory, name))
-            _utf8(os.path.join(directory, name), name)
-        for name in names:
-            shown = os.path.join(directory, name)
-            inside = name if relative == os.curdir else os.path.join(relative, name)
-            file_fd = _open_regular(name, fd, shown)
-            try:
-                if inside == MANIFEST:
-                    own = _whole(file_fd, shown)
-                    continue
-                lines.append((_utf8(shown, inside), _line(file_fd, inside, shown, progress)))
-            finally:
-                os.close(file_fd)
+    own: Optional[Digests] = None
+    for inside, shown in _files(path):
+        encoded = _utf8(shown, inside)
+        fd = _open(shown, 0)
+        try:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                raise MalformedTreeError("was replaced while the tree was read", path=shown)
+            if inside == MANIFEST:
+                own = hash_file(fd, path=shown)[1]
+            else:
+                lines.append((encoded, _line(fd, inside, shown, progress)))
+        finally:
+            os.close(fd)
     manifest = b"".join(line for _, line in sorted(lines))
-    if own is not None and own != manifest:
+    if own is not None and own != manifest_digests(manifest):
         raise MalformedTreeError(
             "is not the Manifest of this tree; remove it, or see what was changed", path=os.path.join(path, MANIFEST)
         )
     return manifest
+
+
+def _files(top: str) -> Iterator[Tuple[str, str]]:
+    """Everything in the tree but folders: the path inside, and the whole path. ``top`` itself may be a link to it.
+
+    Not os.walk or os.fwalk: they pass over in silence what is no folder, and recurse as deep as the folders nest.
+    """
+    folders = [("", os.path.join(top, ""))]
+    while folders:
+        inside, folder = folders.pop()
+        fd = _open(folder, os.O_DIRECTORY)
+        try:
+            with os.scandir(fd) as entries:
+                found = [(entry.name, entry.stat(follow_symlinks=False).st_mode) for entry in entries]
+        except OSError as error:
+            raise UnreadableError(f"cannot be read: {error.strerror}", path=folder) from None
+        finally:
+            os.close(fd)
+        for name, mode in found:
+            below, shown = os.path.join(inside, name), os.path.join(folder, name)
+            if stat.S_ISDIR(mode):
+                _utf8(shown, name)
+                folders.append((below, shown))
+            elif stat.S_ISREG(mode):
+                yield below, shown
+            else:
+                kind = "a symbolic link" if stat.S_ISLNK(mode) else "no regular file"
+                raise MalformedTreeError(f"is {kind}; a tree holds regular files and folders alone", path=shown)
 
 
 def manifest_digests(manifest: bytes) -> Digests:
@@ -77,21 +99,11 @@ def _line(fd: int, inside: str, shown: str, progress: Optional[Callable[[int], N
     return f"DATA {escape_path(inside)} {size} SHA256 {digests.sha256} SHA512 {digests.sha512}\n".encode()
 
 
-def _open_regular(name: str, directory: int, shown: str) -> int:
+def _open(path: str, flags: int) -> int:
     try:
-        if not stat.S_ISREG(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
-            raise MalformedTreeError("is no regular file; a tree holds regular files and folders alone", path=shown)
-        return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
+        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | flags)
     except OSError as error:
-        raise UnreadableError(f"cannot be read: {error.strerror}", path=shown) from None
-
-
-def _whole(fd: int, shown: str) -> bytes:
-    try:
-        with os.fdopen(os.dup(fd), "rb") as stream:
-            return stream.read()
-    except OSError as error:
-        raise UnreadableError(f"cannot be read: {error.strerror}", path=shown) from None
+        raise UnreadableError(f"cannot be read: {error.strerror}", path=path) from None
 
 
 def _utf8(shown: str, text: str) -> bytes:
@@ -99,7 +111,3 @@ def _utf8(shown: str, text: str) -> bytes:
         return text.encode("utf-8")
     except UnicodeEncodeError:
         raise MalformedTreeError("has a name that is not UTF-8", path=ascii(shown)) from None
-
-
-def _unreadable(error: OSError) -> NoReturn:
-    raise UnreadableError(f"cannot be read: {error.strerror}", path=str(error.filename)) from None
