@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""multisig.conf: how the plugin is to behave (docs/multisig.conf.md). What it may let in, the policy alone says."""
+"""multisig.conf: how the plugin is to behave (docs/formats.md). What it may let in, the policy alone says."""
 
 from __future__ import annotations
 
@@ -58,26 +58,27 @@ def parse_config(data: bytes, *, path: str) -> Dict[str, str]:
         if section != "main":
             raise ConfigError(f"unknown section [{section}]", path=path, expected="[main]")
     settings = dict(parser["main"]) if parser.has_section("main") else {}
-    for key in settings:
+    for key, value in settings.items():
         if key not in _KEYS:
             raise ConfigError(f"unknown setting {key}", path=path, expected="one of " + ", ".join(_KEYS))
+        _check(key, value, path)
     return settings
 
 
+def _check(key: str, value: str, path: str) -> None:
+    if key in ("policy", "journal") and not os.path.isabs(value):
+        raise ConfigError(f"{key} must be an absolute path", path=path, got=value or "nothing")
+    if key == "openpgp" and value not in ("auto", "gpgv"):
+        message = "this version checks signatures with gpgv alone"
+        raise ConfigError(message, path=path, expected="openpgp = auto or gpgv", got=value)
+    if key == "hold-back" and value != "no":
+        raise ConfigError("this version cannot hold packages back", path=path, expected="hold-back = no", got=value)
+
+
 def _config(values: Dict[str, str]) -> Config:
-    for key in ("policy", "journal"):
-        if key in values and not os.path.isabs(values[key]):
-            raise ConfigError(f"{key} must be an absolute path", got=values[key] or "nothing")
-    openpgp = values.get("openpgp", "auto")
-    if openpgp not in ("auto", "gpgv"):
-        raise ConfigError(
-            "this version checks signatures with gpgv alone", expected="openpgp = auto or gpgv", got=openpgp
-        )
-    if values.get("hold-back", "no") != "no":
-        raise ConfigError("this version cannot hold packages back", expected="hold-back = no", got=values["hold-back"])
     return Config(
         enforcing=values.get("mode", "enforce") != "warn",
         policy=values.get("policy", paths.POLICY),
         journal=values.get("journal", paths.JOURNAL),
-        openpgp=openpgp,
+        openpgp=values.get("openpgp", "auto"),
     )

@@ -47,6 +47,7 @@ class Hooks:
         self._say = say
         self._config = load_config(base.conf.pluginconfpath)
         self._transaction: Optional[Transaction] = None
+        self._said: Set[str] = set()
 
     def resolved(self) -> None:
         """The transaction is planned, nothing downloaded."""
@@ -73,7 +74,10 @@ class Hooks:
         except Exception as error:
             if self._config.enforcing:
                 raise
-            self._say(f"multisig: would have refused (mode = warn): {report.plain(str(error))}")
+            text = f"multisig: would have refused (mode = warn): {report.plain(str(error))}"
+            if text not in self._said:
+                self._said.add(text)
+                self._say(text)
 
 
 class Transaction:
@@ -92,7 +96,7 @@ class Transaction:
         self._journal = Journal(config.journal)
         policy = load_policy(config.policy)
         self._engine = GpgvEngine()
-        self._gate = Gate(policy, self._engine, now=int(time.time()), workers=_processors())
+        self._gate = Gate(policy, self._engine, now=int(time.time()), workers=_workers())
 
     def judge_planned(self) -> None:
         """Judge what is planned; raises RefusedError before anything is downloaded."""
@@ -383,5 +387,6 @@ def _remove(path: str) -> None:
         os.unlink(path)
 
 
-def _processors() -> int:
-    return len(os.sched_getaffinity(0))
+def _workers() -> int:
+    # One more than there are processors: each waits for its gpgv's start and end.
+    return len(os.sched_getaffinity(0)) + 1

@@ -207,7 +207,10 @@ class Gate:
         if package.nevra and subject.name != package.nevra:
             return Judged(_not_the_planned(package, subject.name))
         traits = rpm_traits(subject, package.repo)
-        rules = matching_rules(self._policy, traits) + guarding_rules(self._policy, subject)
+        rules = matching_rules(self._policy, traits)
+        if rules:
+            # A rule that only guards the policy adds to those that match; it never stands in for one.
+            rules += guarding_rules(self._policy, subject)
         if subject.file_signatures and not any(_takes_file_signatures(rule) for rule in rules):
             message = "the package carries file signatures, which its content's signers did not sign"
             return Judged(refuse(subject.name, package.repo, Code.MALFORMED_RPM, message), subject.digests)
@@ -283,10 +286,8 @@ class Gate:
     def _conclude(self, case: _Case, held: _Held, digests: Optional[Digests]) -> Judged:
         verdict = judge(
             self._policy, case.rules, case.approvals, name=case.name, origin=case.origin, now=self._now,
-            evidence=case.evidence, ignored=case.ignored,
+            evidence=case.evidence, ignored=case.ignored, problem=held.problem,
         )  # fmt: skip
-        if not verdict.accepted and held.bundle is None and held.problem is not None and case.rules:
-            verdict = replace(verdict, code=Code.MALFORMED_BUNDLE, message=f"{held.problem}; {verdict.message}")
         if not verdict.accepted and case.evidence is not None and case.evidence.others:
             verdict = replace(verdict, ignored=verdict.ignored + self._over_other_content(case, case.evidence))
         return Judged(verdict, digests, held.used, tuple(case.approvals))

@@ -15,8 +15,8 @@ _GUARDED = re.compile(
     rb"/etc/multisig(/|\Z)|/etc/dnf/plugins/multisig\.conf\Z|/etc/(rpm|dnf/libdnf5-plugins)(/|\Z)"
     rb"|/root/\.(rpmmacros|config/rpm)(/|\Z)"
     rb"|(/usr)?/lib/rpm/(.*/)?(macros[^/]*|fileattrs|[^/]*\.attr)(/|\Z)"
-    rb"|(/usr)?/lib(64)?/python3[^/]*/(dist|site)-packages/(multisig(/|\Z)|dnf-plugins/(__pycache__/)?multisig[^/]*\Z)"
-    rb"|(/usr)?/lib(64)?/rpm-plugins/multisig[^/]*\Z|(/usr)?/(s?bin|libexec)/multisig[^/]*(/|\Z)",
+    rb"|(/usr(/local)?)?/lib(64)?/python3[^/]*/(dist|site)-packages/(multisig(/|\Z)|dnf-plugins/(__pycache__/)?multisig[^/]*\Z)"
+    rb"|(/usr)?/lib(64)?/rpm-plugins/multisig[^/]*\Z|(/usr(/local)?)?/(s?bin|libexec)/multisig[^/]*(/|\Z)",
     re.DOTALL,
 )
 

@@ -163,13 +163,15 @@ def judge(
     origin: str,
     now: int,
     evidence: Optional[Evidence] = None,
+    problem: Optional[str] = None,
     header_keys: FrozenSet[str] = frozenset(),
     ignored: Sequence[str] = (),
 ) -> Verdict:
     """The verdict on one subject. Every matching rule must be satisfied; no rule at all is a refusal.
 
-    ``approvals`` must be of this subject's digests and kind; ``evidence`` is what they were found in (None: there was
-    no bundle); ``header_keys`` the primaries whose signature on the RPM's own header was verified.
+    ``approvals`` must be of this subject's digests and kind; ``evidence`` is what they were found in, None where there
+    was none; ``problem`` says what was wrong with a bundle that gave none; ``header_keys`` are the primaries whose
+    signature on the RPM's own header was verified.
     """
     if not rules:
         return refuse(name, origin, Code.NO_RULE, "no rule of the policy matches it", ignored)
@@ -180,10 +182,10 @@ def judge(
     if accepted:
         code = Code.EXEMPT if all(rule.exempt is not None for rule in rules) else Code.OK
     else:
-        code = _refusal_code(outcomes, signers, evidence)
+        code = _refusal_code(outcomes, signers, evidence, problem)
     notes = tuple(dict.fromkeys((*(evidence.ignored if evidence is not None else ()), *ignored)))
     return Verdict(
-        name, origin, accepted, code, _message(outcomes, accepted, code), outcomes, signers, notes,
+        name, origin, accepted, code, _message(outcomes, accepted, code, problem), outcomes, signers, notes,
         tuple(dict.fromkeys(item.statement for item in counting)),
     )  # fmt: skip
 
@@ -223,22 +225,26 @@ def _progress_text(progress: Sequence[LeafProgress], satisfied: bool) -> str:
     return "; ".join(str(leaf) for leaf in shown)
 
 
-def _refusal_code(outcomes: Sequence[RuleOutcome], signers: Sequence[str], evidence: Optional[Evidence]) -> Code:
+def _refusal_code(
+    outcomes: Sequence[RuleOutcome], signers: Sequence[str], evidence: Optional[Evidence], problem: Optional[str]
+) -> Code:
     failing = [outcome for outcome in outcomes if not outcome.satisfied]
     if all(outcome.expired for outcome in failing):
         return Code.EXPIRED
-    if evidence is None:
-        return Code.NO_BUNDLE
-    if evidence.named_otherwise and not signers:
+    if evidence is None and any(outcome.leaves for outcome in failing):
+        return Code.NO_BUNDLE if problem is None else Code.MALFORMED_BUNDLE
+    if evidence is not None and evidence.named_otherwise and not signers:
         return Code.CONTENT_MISMATCH
     return Code.BELOW_THRESHOLD
 
 
-def _message(outcomes: Sequence[RuleOutcome], accepted: bool, code: Code) -> str:
+def _message(outcomes: Sequence[RuleOutcome], accepted: bool, code: Code, problem: Optional[str]) -> str:
     shown = outcomes if accepted else [outcome for outcome in outcomes if not outcome.satisfied]
     text = "; ".join(dict.fromkeys(outcome.text for outcome in shown))
     if code is Code.NO_BUNDLE:
         return f"no bundle of signatures was found; {text}"
+    if code is Code.MALFORMED_BUNDLE:
+        return f"{problem}; {text}"
     if code is Code.CONTENT_MISMATCH:
         return f"what was signed under this name has other content; {text}"
     return text

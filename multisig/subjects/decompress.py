@@ -125,17 +125,20 @@ def _raw(fd: int, offset: int) -> Iterator[bytes]:
 
 def _by_python(fd: int, offset: int, make: "Callable[[], _Decompressor]") -> Iterator[bytes]:
     stream = make()
+    hungry = True
     try:
         while not stream.eof:
             data = b""
-            if stream.needs_input:
+            if hungry or stream.needs_input:
                 data = os.pread(fd, _INPUT, offset)
                 offset += len(data)
             output = stream.decompress(data, CHUNK)
             if output:
                 yield output
-            elif not data and not stream.eof:
+            elif hungry and not data and not stream.eof:
                 raise PayloadMismatchError("the payload's compressed stream is cut off")
+            # What is left of the input may give nothing without more of it, whatever needs_input says.
+            hungry = not output
     except (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError) as error:
         raise PayloadMismatchError(f"the payload does not decompress: {error}") from None
     if stream.unused_data or os.pread(fd, 1, offset):
@@ -162,9 +165,6 @@ def _check_single_zstd_frame(fd: int, offset: int) -> None:
     """Walk the frame's blocks without decompressing them (RFC 8878, 3.1.1): the last must end with the file."""
     descriptor = _bytes_at(fd, offset + 4, 1)[0]
     single_segment = descriptor >> 5 & 1
-    if descriptor & 0x08:
-        raise PayloadMismatchError("the zstd frame uses a reserved bit")
-    size_field = (single_segment, 2, 4, 8)[descriptor >> 6]
     if descriptor & 0x08:
         raise PayloadMismatchError("the zstd frame uses a reserved bit")
     size_field = (single_segment, 2, 4, 8)[descriptor >> 6]

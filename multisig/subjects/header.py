@@ -69,6 +69,8 @@ def parse_region(blob: bytes) -> Entries:
         entries[tag] = Entry(kind, count, blob[start + offset : start + position])
     if position != end and (end - position >= 8 or blob[start + position : start + end].strip(b"\0")):
         raise MalformedRpmError("bytes between the last tag's data and the region's trailer")
+    if IMMUTABLE in entries:
+        raise MalformedRpmError("a second immutable region", tag=IMMUTABLE)
     if len(entries) != len(index):
         raise MalformedRpmError("a tag stands in the header twice", tag=_first_repeated(index))
     return entries
