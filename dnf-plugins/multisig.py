@@ -80,11 +80,12 @@ class Multisig(dnf.Plugin):  # type: ignore[misc]
 
 def _told(error: BaseException) -> str:
     """What a person is told: a refusal as it is, anything else as the reason why nothing was installed."""
+    kind = type(error).__name__
     try:
-        text = str(error)
-    except BaseException:
-        text = ""
-    if text.startswith("multisig: "):
-        return text
-    kind = "" if getattr(error, "code", None) else type(error).__name__ + ": "
-    return f"multisig: refused; nothing was installed.\n\n  {kind}{text}"
+        text = "".join(char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in str(error))
+        if text.startswith("multisig: "):
+            return text
+        shown = text if getattr(error, "code", None) else f"{kind}: {text}"
+    except BaseException:  # an error that cannot even be told is one all the same
+        shown = kind
+    return f"multisig: refused; nothing was installed.\n\n  {shown}"

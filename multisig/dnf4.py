@@ -23,7 +23,7 @@ from multisig import report
 from multisig.bundle import MAX_BUNDLE, SUFFIX
 from multisig.config import Config, load_config
 from multisig.errors import RefusedError, UnreadableError
-from multisig.files import read_if_there, write_whole
+from multisig.files import read_if_there
 from multisig.gate import Gate, Judged, Package
 from multisig.journal import Entry, Journal
 from multisig.openpgp import GpgvEngine
@@ -125,6 +125,8 @@ class Transaction:
             self._journal.finish(self._decision, time=int(time.time()))
 
     def close(self) -> None:
+        """End what runs, and give up temporary files and pinned copies."""
+        self._gate.close()
         self._engine.close()
         while self._pinned:
             self._pinned.pop().close()
@@ -279,7 +281,6 @@ class _Download:
 
     def target(self, meter: "_Meter") -> "libdnf.repo.PackageTarget":
         self._callbacks = _Callbacks(meter)
-        _remove(self._arriving)
         # The range is librepo's only limit on size; one byte more than allowed shows what is too long.
         return libdnf.repo.PackageTarget(
             self._handle, self._location + SUFFIX, self._arriving, 0, None, 0, self._base_url, False, 0, MAX_BUNDLE,
@@ -292,9 +293,11 @@ class _Download:
             _remove(self._arriving)
             return None
         data = _read(self._arriving)
-        _remove(self._arriving)
         if data is not None and len(data) <= MAX_BUNDLE:
-            write_whole(self.path, data)
+            # Not synced: what a crash leaves half written is malformed, and fetched afresh.
+            os.replace(self._arriving, self.path)
+        else:
+            _remove(self._arriving)
         return data
 
     @property

@@ -8,7 +8,7 @@ import fcntl
 import os
 import stat
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Iterator, Optional
 
 from multisig.errors import UnreadableError
@@ -65,7 +65,7 @@ def write_whole(path: str, data: bytes, *, mode: int = 0o644) -> None:
     directory, name = os.path.split(os.path.abspath(path))
     temporary = None
     try:
-        fd, temporary = tempfile.mkstemp(prefix=f".{name[:100]}.", dir=directory)
+        fd, temporary = tempfile.mkstemp(prefix=f".{name[:50]}.", dir=directory)
         with os.fdopen(fd, "wb") as stream:
             stream.write(data)
             stream.flush()
@@ -78,7 +78,8 @@ def write_whole(path: str, data: bytes, *, mode: int = 0o644) -> None:
         raise UnreadableError(f"cannot be written: {_reason(error)}", path=path) from None
     finally:
         if temporary is not None:
-            os.unlink(temporary)
+            with suppress(OSError):
+                os.unlink(temporary)
 
 
 @contextmanager
@@ -90,7 +91,10 @@ def locked(path: str) -> Iterator[None]:
     except OSError as error:
         raise UnreadableError(f"cannot be opened: {_reason(error)}", path=directory) from None
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        except OSError as error:
+            raise UnreadableError(f"cannot be locked: {_reason(error)}", path=directory) from None
         yield
     finally:
         os.close(fd)

@@ -9,7 +9,7 @@ payload. Only the second decides; nothing of the first is taken for granted in i
 from __future__ import annotations
 
 import hashlib
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Dict, List, Mapping, Optional, Protocol, Sequence, Tuple
 
@@ -88,15 +88,29 @@ class _Case:
 
 
 class Gate:
-    """Judges one transaction's packages under one policy and one reading of the clock (seconds since the epoch)."""
+    """Judges one transaction's packages under one policy and one reading of the clock (seconds since the epoch).
+
+    Signatures are checked by ``workers`` threads, from the moment that they are known to be worth it; ``close`` ends
+    them.
+    """
 
     def __init__(self, policy: Policy, engine: Engine, *, now: int, workers: int) -> None:
         self._policy = policy
         self._engine = engine
         self._now = now
-        self._workers = max(1, workers)
-        self._checked: Dict[Tuple[str, bytes, str], Checked] = {}
+        self._pool = ThreadPoolExecutor(max(1, workers), "multisig")
+        self._checked: "Dict[Tuple[str, bytes, str], Future[Checked]]" = {}
         self._held: Dict[int, _Held] = {}
+
+    def __enter__(self) -> "Gate":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the threads; what has not been started is dropped."""
+        self._pool.shutdown(cancel_futures=True)
 
     @property
     def policy(self) -> Policy:
@@ -182,7 +196,9 @@ class Gate:
             digests = contents[attempt] if attempt < len(contents) else None
             decidable = tuple(rule for rule in rules[package.key] if rule.signed_by is None)
             held = self._held.get(package.key, _Held())
-            cases[package.key] = self._case(Kind.RPM, package.nevra, digests, package.repo, decidable, held)
+            case = self._case(Kind.RPM, package.nevra, digests, package.repo, decidable, held)
+            self._start(plan(case.rules, case.approvals, case.untried))
+            cases[package.key] = case
         self._verify(list(cases.values()))
         return {key: self._conclude(case, self._held.get(key, _Held()), None) for key, case in cases.items()}
 
@@ -296,7 +312,7 @@ class Gate:
         """Whose good signatures are over other content of the same name: the first thing a builder wants to know."""
         counted = {item.signer for item in case.approvals}
         trying = plan(case.rules, case.approvals, [item for item in evidence.others if item.signer not in counted])
-        self._check(trying)
+        self._start(trying)
         found = []
         for candidate in trying:
             if isinstance(self._approval(candidate), Approval):
@@ -310,7 +326,7 @@ class Gate:
             trying = [(case, candidates) for case, candidates in trying if candidates]
             if not trying:
                 return
-            self._check([candidate for _, candidates in trying for candidate in candidates])
+            self._start([candidate for _, candidates in trying for candidate in candidates])
             for case, candidates in trying:
                 for candidate in candidates:
                     case.untried.remove(candidate)
@@ -321,17 +337,15 @@ class Gate:
                         case.ignored.append(found)
 
     def _approval(self, candidate: Candidate) -> "Approval | str":
-        checked = self._checked[_identity(candidate)]
+        checked = self._checked[_identity(candidate)].result()
         return approval(candidate, checked, self._policy, self._now)
 
-    def _check(self, candidates: Sequence[Candidate]) -> None:
-        """Have the engine verify what it has not yet in this run, in parallel."""
-        new = {_identity(item): item for item in candidates if _identity(item) not in self._checked}
-        if not new:
-            return
-        with ThreadPoolExecutor(min(self._workers, len(new))) as pool:
-            for identity, checked in zip(new, pool.map(self._verify_one, new.values())):
-                self._checked[identity] = checked
+    def _start(self, candidates: Sequence[Candidate]) -> None:
+        """Have the engine verify, in the background, what it has not been given yet in this run."""
+        for candidate in candidates:
+            identity = _identity(candidate)
+            if identity not in self._checked:
+                self._checked[identity] = self._pool.submit(self._verify_one, candidate)
 
     def _verify_one(self, candidate: Candidate) -> Checked:
         try:

@@ -13,7 +13,7 @@ import resource
 import stat
 import tempfile
 from dataclasses import dataclass
-from typing import FrozenSet, Mapping
+from typing import Dict, FrozenSet, Mapping
 
 from multisig.errors import UnreadableError
 
@@ -48,6 +48,7 @@ class Pinner:
         self._copies = copies
         self._trusted = frozenset({0, user})
         self._file_systems = _mounted(mounts)
+        self._safe_directories: Dict[str, bool] = {}
 
     def pin(self, path: str) -> Pinned:
         """Open the regular file at ``path`` and pin it; raises UnreadableError where that cannot be done."""
@@ -81,16 +82,18 @@ class Pinner:
             return False
         if status.st_uid not in self._trusted or status.st_mode & _OTHERS_MAY_WRITE:
             return False
-        directory = os.path.dirname(real)
-        while True:
+        # The last comes last: now that nobody else could have it otherwise, the path still names what was opened.
+        return self._is_safe_directory(os.path.dirname(real)) and os.path.samestat(os.lstat(real), status)
+
+    def _is_safe_directory(self, directory: str) -> bool:
+        # Asked once for each: a directory found safe can only be made unsafe by those it is safe from others for.
+        if directory not in self._safe_directories:
             status = os.lstat(directory)
-            if not stat.S_ISDIR(status.st_mode) or status.st_uid not in self._trusted:
-                return False
-            if status.st_mode & _OTHERS_MAY_WRITE and not status.st_mode & stat.S_ISVTX:
-                return False
-            if directory == os.path.dirname(directory):
-                return True
-            directory = os.path.dirname(directory)
+            writable = status.st_mode & _OTHERS_MAY_WRITE and not status.st_mode & stat.S_ISVTX
+            safe = stat.S_ISDIR(status.st_mode) and status.st_uid in self._trusted and not writable
+            parent = os.path.dirname(directory)
+            self._safe_directories[directory] = safe and (parent == directory or self._is_safe_directory(parent))
+        return self._safe_directories[directory]
 
     def _copy(self, source: int, path: str) -> int:
         _allow_descriptors()

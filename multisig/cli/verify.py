@@ -31,8 +31,8 @@ def run(options: argparse.Namespace) -> int:
     bundle = read_bounded(options.bundle, MAX_BUNDLE) if options.bundle is not None else None
     verdicts: List[Verdict] = []
     failure: Optional[MultisigError] = None
-    with GpgvEngine() as engine:
-        gate = Gate(policy, engine, now=now, workers=len(os.sched_getaffinity(0)))
+    workers = len(os.sched_getaffinity(0)) + 1
+    with GpgvEngine() as engine, Gate(policy, engine, now=now, workers=workers) as gate:
         for number, path in enumerate(options.paths):
             try:
                 verdicts.append(_verify(gate, number, path, options, bundle))

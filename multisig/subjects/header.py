@@ -52,6 +52,8 @@ def parse_region(blob: bytes) -> Entries:
     del index[0]
     entries: Entries = {}
     index.sort(key=_by_offset)
+    if index and index[-1][2] > end:
+        raise MalformedRpmError("the tag's data lies outside the region", tag=index[-1][0], got=index[-1][2])
     offsets = [entry[2] for entry in index]
     offsets.append(end)
     position = 0

@@ -31,7 +31,7 @@ from multisig.subjects.header import (
     strings,
 )
 
-EXAMPLES = settings(max_examples=60, deadline=None)
+EXAMPLES = settings(max_examples=30, deadline=None)
 TAGS = [
     Raw.of(1000, STRING, "name"),
     Raw.of(1003, INT32, 7),

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The journal: whole decisions or none, and no silence where it cannot be written."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Callable, Dict, List
+
+import pytest
+
+from fixtures.running import CHECKOUT
+from multisig.errors import JournalError
+from multisig.journal import Decision, Entry, Journal
+from multisig.verdict import Code, RuleOutcome, Verdict
+
+ACCEPTED = Verdict(
+    "hello-0:1.0-1.noarch",
+    "fedora",
+    True,
+    Code.OK,
+    "3 of 3 builders signed",
+    (RuleOutcome("our packages", True), RuleOutcome("names", True)),
+    ("marek", "joanna"),
+    statements=("a" * 64,),
+)
+REFUSED = Verdict("world-0:1.0-1.noarch", "@commandline", False, Code.NO_BUNDLE, "no bundle")
+
+
+def record(journal: Journal, *entries: Entry, accepted: bool = True, time: int = 1000, serial: int = 7) -> int:
+    return journal.record(
+        entries, time=time, stage="at hand", mode="enforce", accepted=accepted, serial=serial, policy="f" * 64
+    )
+
+
+def history(path: Path) -> List[Decision]:
+    return list(Journal(str(path)).history())
+
+
+def test_what_was_recorded_is_history(tmp_path: Path) -> None:
+    path = tmp_path / "new folder" / "journal.sqlite"
+    journal = Journal(str(path))
+    first = record(journal, Entry(ACCEPTED, "1" * 64, "2" * 128, b"bundle"), Entry(REFUSED), accepted=False)
+    second = record(journal, Entry(ACCEPTED), time=2000)
+    journal.finish(second, time=2001)
+    one, two = history(path)
+    assert (one.id, one.time, one.stage, one.mode, one.accepted) == (first, 1000, "at hand", "enforce", False)
+    assert (one.policy_serial, one.policy_sha256, one.finished) == (7, "f" * 64, None)
+    assert (two.id, two.accepted, two.finished) == (second, True, 2001)
+    hello, world = one.packages
+    assert (hello.name, hello.origin, hello.accepted, hello.code) == ("hello-0:1.0-1.noarch", "fedora", True, "ok")
+    assert hello.rules == ("our packages", "names")
+    assert hello.signers == ("marek", "joanna")
+    assert (world.name, world.accepted, world.code, world.rules, world.bundle) == (
+        "world-0:1.0-1.noarch", False, "no-bundle", (), None,
+    )  # fmt: skip
+
+
+def test_the_bundle_that_decided_is_kept_once(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    for _ in range(3):
+        record(Journal(str(path)), Entry(ACCEPTED, bundle=b"one"), Entry(ACCEPTED, bundle=b"two"))
+    with sqlite3.connect(path) as database:
+        assert {row[0] for row in database.execute("SELECT content FROM bundles")} == {b"one", b"two"}
+        assert database.execute("SELECT count(*) FROM bundles").fetchone() == (2,)
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\0b", "\udc80", "'; DROP TABLE decisions; --", "é" * 9000, ""])
+def test_odd_text_is_kept_and_breaks_nothing(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "journal.sqlite"
+    odd = Verdict(name, name, False, Code.NO_RULE, name, ignored=(name,))
+    record(Journal(str(path)), Entry(odd))
+    record(Journal(str(path)), Entry(ACCEPTED))
+    first, second = history(path)
+    assert first.packages[0].name == name.encode("utf-8", "backslashreplace").decode()
+    assert second.packages[0].name == ACCEPTED.name
+
+
+def test_a_decision_of_a_thousand_packages_is_one_row_with_a_thousand(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    record(Journal(str(path)), *(Entry(ACCEPTED, bundle=b"%d" % number) for number in range(1000)))
+    (decision,) = history(path)
+    assert len(decision.packages) == 1000
+
+
+def test_two_at_once_lose_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    with ThreadPoolExecutor(8) as pool:
+        numbers = list(pool.map(lambda number: record(Journal(str(path)), Entry(ACCEPTED), time=number), range(24)))
+    assert sorted(numbers) == list(range(1, 25))
+    assert sorted(decision.time for decision in history(path)) == list(range(24))
+
+
+def a_folder(path: Path) -> None:
+    path.mkdir()
+
+
+def text(path: Path) -> None:
+    path.write_text("not a database, and long enough to be looked at\n" * 99)
+
+
+def other_version(path: Path) -> None:
+    with sqlite3.connect(path) as database:
+        database.execute("PRAGMA user_version = 99")
+
+
+def other_tables(path: Path) -> None:
+    with sqlite3.connect(path) as database:
+        database.execute("PRAGMA user_version = 1")
+
+
+def truncated(path: Path) -> None:
+    record(Journal(str(path)), Entry(ACCEPTED, bundle=os.urandom(9000)))
+    path.write_bytes(path.read_bytes()[:5000])
+
+
+def behind_a_file(path: Path) -> None:
+    path.parent.rmdir()
+    path.parent.write_text("in the way")
+
+
+BROKEN: Dict[str, Callable[[Path], None]] = {
+    function.__name__: function for function in (a_folder, text, other_version, other_tables, truncated, behind_a_file)
+}
+
+
+@pytest.mark.parametrize("how", sorted(BROKEN))
+def test_a_journal_that_cannot_be_used_is_an_error_for_writer_and_reader(tmp_path: Path, how: str) -> None:
+    path = tmp_path / "folder" / "journal.sqlite"
+    path.parent.mkdir()
+    BROKEN[how](path)
+    with pytest.raises(JournalError) as caught:
+        record(Journal(str(path)), Entry(ACCEPTED))
+    assert str(path) in str(caught.value)
+    with pytest.raises(JournalError):
+        history(path)
+    with pytest.raises(JournalError):
+        Journal(str(path)).finish(1, time=1)
+
+
+@pytest.mark.parametrize("place", ["/dev/full", "/dev/null", "/proc/nothing/journal", "/proc/journal"])
+def test_a_place_where_nothing_can_be_kept_is_an_error(place: str) -> None:
+    with pytest.raises(JournalError):
+        record(Journal(place), Entry(ACCEPTED))
+
+
+def test_no_journal_is_an_error_for_the_reader_and_makes_none(tmp_path: Path) -> None:
+    with pytest.raises(JournalError):
+        history(tmp_path / "journal.sqlite")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_reading_writes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    record(Journal(str(path)), Entry(ACCEPTED))
+    before = path.read_bytes()
+    history(path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+WRITER = """
+import resource, signal, sys
+sys.path.insert(0, {checkout!r})
+from multisig.errors import JournalError
+from tests.unit.test_journal import ACCEPTED, Entry, Journal, record
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
+try:
+    record(Journal({path!r}), *(Entry(ACCEPTED, bundle=b"%d" % number * 500) for number in range(300)))
+except JournalError as error:
+    print(error)
+    sys.exit(3)
+"""
+
+
+def test_a_full_disk_is_an_error_and_leaves_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    record(Journal(str(path)), Entry(ACCEPTED))
+    script = WRITER.format(checkout=str(CHECKOUT), limit=100_000, path=str(path))
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=60, check=False)
+    assert done.returncode == 3, done.stderr.decode()
+    assert str(path).encode() in done.stdout
+    assert [decision.id for decision in history(path)] == [1]
+    assert record(Journal(str(path)), Entry(REFUSED), accepted=False) == 2

@@ -1,0 +1,311 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The dnf plugin: whatever happens in a hook, dnf gets the one exception that stops it.
+
+The plugin is called by dnf's own caller of hooks, which logs any other exception and goes on.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from types import ModuleType, SimpleNamespace
+from typing import Any, Callable, Dict, List, Optional
+
+import dnf
+import dnf.exceptions
+import dnf.plugin
+import pytest
+
+from fixtures.running import CHECKOUT
+from multisig.errors import EngineError, JournalError, MalformedRpmError, PolicyError, RefusedError
+
+HOOKS = ["resolved", "pre_transaction"]
+
+
+class Mute(Exception):
+    """An error that cannot be told."""
+
+    def __str__(self) -> str:
+        raise ValueError("no words")
+
+
+class Endless(Exception):
+    def __str__(self) -> str:
+        return str(self)
+
+
+class Sly(Exception):
+    """An error whose fields are traps."""
+
+    @property
+    def code(self) -> str:
+        raise KeyError("trap")
+
+
+class NoText(Exception):
+    def __str__(self) -> str:
+        return None  # type: ignore[return-value]
+
+
+class Bottomless(BaseException):
+    """Not even an Exception."""
+
+
+ERRORS: List[BaseException] = [
+    *(Exception("x"), BaseException("x"), Bottomless(), Mute(), Endless(), Sly(), NoText()),
+    *(SystemExit(0), SystemExit(None), SystemExit("x"), KeyboardInterrupt(), GeneratorExit(), StopIteration()),
+    *(RecursionError("x"), MemoryError(), ImportError("x"), ModuleNotFoundError("x"), SyntaxError("x"), OSError(28, "x")),
+    *(UnicodeEncodeError("utf-8", "\ud800", 0, 1, "x"), AssertionError(), NotImplementedError(), AttributeError("x")),
+    *(RefusedError("multisig: refused."), EngineError("x"), JournalError("x"), PolicyError("x"), MalformedRpmError("x")),
+    *(dnf.exceptions.Error("x"), Exception("\udc80"), Exception(b"\xff"), Exception(*range(3)), EOFError()),
+]
+
+
+def recurse() -> None:
+    recurse()
+
+
+class FakeHooks:
+    """Stands in for multisig.dnf4.Hooks; ``error`` is raised by the methods that ``where`` names."""
+
+    error: Optional[BaseException] = None
+    where: str = ""
+    calls: List[str] = []
+
+    def __init__(self, *_: Any) -> None:
+        self._note("__init__")
+
+    def _note(self, name: str) -> None:
+        self.calls.append(name)
+        if name == self.where and self.error is not None:
+            raise self.error
+
+    def resolved(self) -> None:
+        self._note("resolved")
+
+    def pre_transaction(self) -> None:
+        self._note("pre_transaction")
+
+    def finished(self) -> None:
+        self._note("finished")
+
+    def close(self) -> None:
+        self._note("close")
+
+
+@pytest.fixture
+def module() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("dnf4_plugin_under_test", CHECKOUT / "dnf-plugins" / "multisig.py")
+    assert spec is not None
+    assert spec.loader is not None
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+@pytest.fixture
+def hooks(monkeypatch: pytest.MonkeyPatch) -> "type[FakeHooks]":
+    fake = ModuleType("multisig.dnf4")
+    cls = type("Hooks", (FakeHooks,), {"error": None, "where": "", "calls": []})
+    fake.Hooks = cls  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "multisig.dnf4", fake)
+    return cls
+
+
+def base(*packages: object) -> Any:
+    """As much of dnf.Base as the plugin looks at."""
+    return SimpleNamespace(
+        transaction=SimpleNamespace(install_set=set(packages)), add_remote_rpms=lambda paths, *args, **kwargs: []
+    )
+
+
+def plugged(module: ModuleType, of: Any) -> Any:
+    """dnf's plugin machinery with this plugin in it."""
+    plugins = dnf.plugin.Plugins()
+    plugins.plugins = [module.Multisig(of, None)]
+    return plugins
+
+
+def run(plugins: Any, hook: str) -> None:
+    getattr(plugins, f"run_{hook}")()
+
+
+def test_dnf_itself_goes_on_after_any_other_exception(module: ModuleType) -> None:
+    """Why all this is needed."""
+    plugins = plugged(module, base("a"))
+    plugins.plugins[0].resolved = lambda: 1 / 0
+    run(plugins, "resolved")
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_every_exception_in_a_hook_becomes_dnfs_own(
+    module: ModuleType, hooks: "type[FakeHooks]", hook: str, error: BaseException
+) -> None:
+    hooks.error, hooks.where = error, hook
+    with pytest.raises(dnf.exceptions.Error) as caught:
+        run(plugged(module, base("a")), hook)
+    assert "refused" in caught.value.value
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_so_does_every_exception_when_it_is_set_up(
+    module: ModuleType, hooks: "type[FakeHooks]", hook: str, error: BaseException
+) -> None:
+    hooks.error, hooks.where = error, "__init__"
+    with pytest.raises(dnf.exceptions.Error):
+        run(plugged(module, base("a")), hook)
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_running_out_of_stack_is_a_refusal(module: ModuleType, hooks: "type[FakeHooks]", hook: str) -> None:
+    setattr(hooks, hook, lambda self: recurse())
+    with pytest.raises(dnf.exceptions.Error) as caught:
+        run(plugged(module, base("a")), hook)
+    assert "RecursionError" in caught.value.value
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_a_module_that_cannot_be_imported_is_a_refusal(
+    module: ModuleType, monkeypatch: pytest.MonkeyPatch, hook: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "multisig.dnf4", None)
+    with pytest.raises(dnf.exceptions.Error) as caught:
+        run(plugged(module, base("a")), hook)
+    assert "ModuleNotFoundError" in caught.value.value
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_a_module_without_what_is_needed_is_a_refusal(
+    module: ModuleType, monkeypatch: pytest.MonkeyPatch, hook: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "multisig.dnf4", ModuleType("multisig.dnf4"))
+    with pytest.raises(dnf.exceptions.Error):
+        run(plugged(module, base("a")), hook)
+
+
+class Broken:
+    """A transaction that cannot be looked at."""
+
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
+
+    @property
+    def install_set(self) -> "set[object]":
+        raise self._error
+
+    def __bool__(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+@pytest.mark.parametrize("error", [AttributeError("x"), RuntimeError("x"), KeyboardInterrupt()], ids=repr)
+def test_a_transaction_that_cannot_be_looked_at_is_a_refusal(
+    module: ModuleType, hooks: "type[FakeHooks]", hook: str, error: BaseException
+) -> None:
+    of = base()
+    of.transaction = Broken(error)
+    with pytest.raises(dnf.exceptions.Error):
+        run(plugged(module, of), hook)
+    assert hooks.calls == []
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_an_error_while_tidying_up_after_an_error_changes_nothing(
+    module: ModuleType, hooks: "type[FakeHooks]", hook: str
+) -> None:
+    def close(self: FakeHooks) -> None:
+        raise KeyboardInterrupt
+
+    hooks.close = close  # type: ignore[method-assign]
+    hooks.error, hooks.where = RefusedError("multisig: refused; no."), hook
+    with pytest.raises(dnf.exceptions.Error) as caught:
+        run(plugged(module, base("a")), hook)
+    assert caught.value.value == "multisig: refused; no."
+
+
+def test_removals_need_no_policy_and_work_under_a_broken_one(
+    module: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "multisig.dnf4", None)
+    for of in (base(), SimpleNamespace(transaction=None, add_remote_rpms=None)):
+        plugins = plugged(module, of)
+        for hook in (*HOOKS, "transaction"):
+            run(plugins, hook)
+
+
+def test_both_hooks_and_the_end_are_of_one_transaction(module: ModuleType, hooks: "type[FakeHooks]") -> None:
+    plugins = plugged(module, base("a"))
+    for hook in (*HOOKS, "transaction"):
+        run(plugins, hook)
+    assert hooks.calls == ["__init__", "resolved", "pre_transaction", "finished", "close"]
+
+
+def test_a_second_resolution_begins_anew(module: ModuleType, hooks: "type[FakeHooks]") -> None:
+    """dnf shell may call it twice; nothing of the first is taken as verified."""
+    plugins = plugged(module, base("a"))
+    for hook in ("resolved", "resolved", "pre_transaction"):
+        run(plugins, hook)
+    assert hooks.calls == ["__init__", "resolved", "close", "__init__", "resolved", "pre_transaction"]
+
+
+def test_an_offline_upgrade_that_was_resolved_by_another_process_is_judged(
+    module: ModuleType, hooks: "type[FakeHooks]"
+) -> None:
+    run(plugged(module, base("a")), "pre_transaction")
+    assert hooks.calls == ["__init__", "pre_transaction"]
+
+
+def test_after_the_packages_are_in_an_error_is_only_told(module: ModuleType, hooks: "type[FakeHooks]") -> None:
+    plugins = plugged(module, base("a"))
+    run(plugins, "pre_transaction")
+    hooks.error, hooks.where = JournalError("the journal cannot be written"), "finished"
+    run(plugins, "transaction")
+    assert hooks.calls[-1] == "close"
+
+
+TOLD: Dict[str, Callable[[], "tuple[BaseException, str]"]] = {
+    "a refusal": lambda: (RefusedError("multisig: refused.\n\n  hello"), "multisig: refused.\n\n  hello"),
+    "one of ours": lambda: (PolicyError("no rules", path="/p"), "multisig: refused; nothing was installed.\n\n  /p: no rules"),
+    "a bug": lambda: (KeyError("x"), "multisig: refused; nothing was installed.\n\n  KeyError: 'x'"),
+    "no words": lambda: (Mute(), "multisig: refused; nothing was installed.\n\n  Mute"),
+    "escape codes": lambda: (
+        RefusedError("multisig: refused \x1b[2Jhello\u202e"), "multisig: refused \\x1b[2Jhello\\u202e",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", sorted(TOLD))
+def test_what_a_person_is_told(module: ModuleType, hooks: "type[FakeHooks]", what: str) -> None:
+    hooks.error, expected = TOLD[what]()
+    hooks.where = "resolved"
+    with pytest.raises(dnf.exceptions.Error) as caught:
+        run(plugged(module, base("a")), "resolved")
+    assert caught.value.value == expected
+
+
+# --- packages named by URL -------------------------------------------------------------------------------------------
+
+
+def test_the_url_of_a_downloaded_package_is_remembered(module: ModuleType) -> None:
+    of = base("a")
+    packages = [SimpleNamespace(location="/cache/hello.rpm"), SimpleNamespace(location="/here/local.rpm")]
+    of.add_remote_rpms = lambda paths, strict=True: packages
+    plugin = module.Multisig(of, None)
+    urls = ["https://example.org/x/hello.rpm", "/here/local.rpm"]
+    assert of.add_remote_rpms(urls, strict=False) is packages
+    assert plugin._urls == {"/cache/hello.rpm": urls[0]}
+
+
+def test_an_error_of_dnfs_own_function_is_passed_on(module: ModuleType) -> None:
+    of = base("a")
+
+    def fail(paths: object) -> None:
+        raise OSError("no such file")
+
+    of.add_remote_rpms = fail
+    module.Multisig(of, None)
+    with pytest.raises(OSError, match="no such file"):
+        of.add_remote_rpms([])
