@@ -11,7 +11,9 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from typing import Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple
+from collections import deque
+from concurrent.futures import Future
+from typing import Callable, Deque, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 import dnf
 import dnf.callback
@@ -29,9 +31,11 @@ from multisig.journal import Entry, Journal
 from multisig.openpgp import GpgvEngine
 from multisig.pin import Pinned, Pinner
 from multisig.policy import load_policy
+from multisig.text import plain
 
 CACHE = "multisig"
 _A_MOMENT = 0.7
+_AHEAD = 16
 
 
 class Hooks:
@@ -74,7 +78,7 @@ class Hooks:
         except Exception as error:
             if self._config.enforcing:
                 raise
-            text = f"multisig: would have refused (mode = warn): {report.plain(str(error))}"
+            text = f"multisig: would have refused (mode = warn): {plain(str(error))}"
             if text not in self._said:
                 self._said.add(text)
                 self._say(text)
@@ -148,7 +152,17 @@ class Transaction:
         pinner = Pinner(copies, user=os.geteuid())
         sizes = [self._size(package) for package in packages]
         meter = _Meter(self._base, "verifying packages", sum(sizes))
-        judged = []
+        judged: List[Judged] = []
+        running: "Deque[Tuple[Future[Judged], Pinned, int]]" = deque()
+
+        def settle() -> None:
+            future, pinned, size = running.popleft()
+            judged.append(future.result())
+            if not pinned.copied:
+                pinned.close()
+                self._pinned.remove(pinned)
+            meter.add(size)
+
         for package, size in zip(packages, sizes):
             handle = self._handles[package.key]
             path = handle.localPkg()
@@ -156,10 +170,11 @@ class Transaction:
             self._pinned.append(pinned)
             # From here on dnf, and rpm through it, opens what is judged below, and nothing else.
             handle.localPkg = lambda pinned=pinned: pinned.path
-            judged.append(self._gate.judge_file(pinned.fd, path, package, self._source))
-            if not pinned.copied:
-                self._pinned.pop().close()
-            meter.add(size)
+            running.append((self._gate.judge_file(pinned.fd, path, package, self._source), pinned, size))
+            if len(running) > _AHEAD:
+                settle()
+        while running:
+            settle()
         meter.end()
         return judged
 
@@ -176,7 +191,7 @@ class Transaction:
         if found != expected:
             odd = sorted(set(found) ^ set(expected)) or found
             raise RefusedError(
-                f"multisig: refused; rpm's transaction is not the one that was planned: {', '.join(odd)}"
+                f"multisig: refused; rpm's transaction is not the one that was planned: {plain(', '.join(odd))}"
             )
 
     def _record(self, stage: str, judged: Sequence[Judged]) -> int:
@@ -209,11 +224,14 @@ class Bundles:
         self._base = base
         self._urls = urls
         self._handles: Dict[int, "dnf.package.Package"] = {}
+        self._paths: Dict[int, str] = {}
         # What the network has answered once in this transaction is not asked of it again.
         self._asked: Set[int] = set()
 
     def add(self, package: Package, handle: "dnf.package.Package") -> None:
         self._handles[package.key] = handle
+        # Before anything is pinned: the bundle lies beside the file itself.
+        self._paths[package.key] = handle.localPkg()
 
     def fetch(self, packages: Sequence[Package], *, fresh: bool) -> Mapping[int, bytes]:
         """See gate.BundleSource. Local ones are read where they lie; others from the cache, or if ``fresh`` anew."""
@@ -221,11 +239,11 @@ class Bundles:
         remote: List[Tuple[int, "_Download"]] = []
         for package in packages:
             handle = self._handles[package.key]
-            beside = self._local_path(handle)
+            beside = self._local_path(handle, self._paths[package.key])
             if beside is not None:
                 _keep(found, package.key, None if fresh else _read(beside))
                 continue
-            download = self._download(handle)
+            download = self._download(handle, self._paths[package.key])
             if not fresh:
                 _keep(found, package.key, _read(download.path))
             if package.key not in found and package.key not in self._asked and not self._base.conf.cacheonly:
@@ -236,19 +254,16 @@ class Bundles:
             _keep(found, key, download.take())
         return found
 
-    def _local_path(self, handle: "dnf.package.Package") -> Optional[str]:
+    def _local_path(self, handle: "dnf.package.Package", path: str) -> Optional[str]:
         """Where the bundle of a local file lies; None for packages that come over the network."""
-        path = handle.localPkg()
         if handle._from_cmdline:
             return None if path in self._urls else path + SUFFIX
         return path + SUFFIX if handle._is_local_pkg() else None
 
-    def _download(self, handle: "dnf.package.Package") -> "_Download":
+    def _download(self, handle: "dnf.package.Package", path: str) -> "_Download":
         if handle._from_cmdline:
-            url = self._urls[handle.localPkg()]
-            return _Download(
-                self._base.conf._config, os.path.dirname(url), os.path.basename(url), handle.localPkg() + SUFFIX
-            )
+            url = self._urls[path]
+            return _Download(self._base.conf._config, os.path.dirname(url), os.path.basename(url), path + SUFFIX)
         checksum_type, checksum = handle.returnIdSum()
         directory = os.path.join(handle.repo._repo.getCachedir(), CACHE)
         name = f"{checksum_type}-{checksum}-{os.path.basename(handle.location)}{SUFFIX}"

@@ -131,14 +131,15 @@ class Gate:
             judged.update(self._judge_names(refused, rules))
         return [judged[package.key] for package in packages]
 
-    def judge_file(self, fd: int, path: str, package: Package, source: BundleSource) -> Judged:
-        """The verdict on the RPM at ``fd``, which the caller has pinned; ``path`` names it for people.
+    def judge_file(self, fd: int, path: str, package: Package, source: BundleSource) -> "Future[Judged]":
+        """Judge the RPM at ``fd``, which the caller has pinned and leaves alone until the result is there.
 
-        ``package`` is what the front end planned; an empty ``nevra`` means that nothing was planned.
-        Steps: 1. The header is read, its structure checked. 2. It is the package that was planned. 3. Rules are chosen
-        by the header. 4. File signatures are refused unless a rule allows them. 5. The evidence for its digests is
-        collected and verified. 6. The rules are judged. 7. The payload is the one that a sufficient number of signers
-        vouch for to the byte, or is decompressed and held against the signed header. Raises UnreadableError.
+        ``path`` names the file for people; ``package`` is what the front end planned, with an empty ``nevra`` where
+        nothing was. Steps: 1. The header is read, its structure checked. 2. It is the package that was planned.
+        3. Rules are chosen by the header. 4. File signatures are refused unless a rule allows them. 5. The evidence
+        for its digests is collected and verified. 6. The rules are judged. 7. The payload is the one that a sufficient
+        number of signers vouch for to the byte, or is decompressed and held against the signed header: this last step
+        goes on while the caller has the next file judged. Raises UnreadableError, here or from the result.
         """
         try:
             return self._judge_file(fd, path, package, source)
@@ -215,13 +216,13 @@ class Gate:
 
     # Files at hand
 
-    def _judge_file(self, fd: int, path: str, package: Package, source: BundleSource) -> Judged:
+    def _judge_file(self, fd: int, path: str, package: Package, source: BundleSource) -> "Future[Judged]":
         try:
             subject = read_rpm(fd)
         except MalformedRpmError as error:
-            return Judged(self._judge_unfit(fd, path, package, error))
+            return _settled(Judged(self._judge_unfit(fd, path, package, error)))
         if package.nevra and subject.name != package.nevra:
-            return Judged(_not_the_planned(package, subject.name))
+            return _settled(Judged(_not_the_planned(package, subject.name)))
         traits = rpm_traits(subject, package.repo)
         rules = matching_rules(self._policy, traits)
         if rules:
@@ -229,7 +230,7 @@ class Gate:
             rules += guarding_rules(self._policy, subject)
         if subject.file_signatures and not any(_takes_file_signatures(rule) for rule in rules):
             message = "the package carries file signatures, which its content's signers did not sign"
-            return Judged(refuse(subject.name, package.repo, Code.MALFORMED_RPM, message), subject.digests)
+            return _settled(Judged(refuse(subject.name, package.repo, Code.MALFORMED_RPM, message), subject.digests))
         asking = any(rule.require for rule in rules)
         if asking and package.key not in self._held:
             self._take([package], source, fresh=False)
@@ -237,8 +238,8 @@ class Gate:
         if asking and not judged.verdict.accepted and self._take([package], source, fresh=True):
             judged = self._judge_subject(subject, package, rules)
         if judged.verdict.accepted and judged.verdict.code is Code.OK:
-            judged = self._judge_payload(fd, subject, rules, judged)
-        return judged
+            return self._pool.submit(self._judge_payload, fd, path, subject, rules, judged)
+        return _settled(judged)
 
     def _judge_unfit(self, fd: int, path: str, planned: Package, error: MalformedRpmError) -> Verdict:
         """A package that the profile refuses; where nothing is checked of it anyhow, its readable header is enough."""
@@ -259,7 +260,10 @@ class Gate:
         held = self._held.get(package.key, _Held())
         return self._judge_case(Kind.RPM, subject.name, subject.digests, package.repo, rules, held)
 
-    def _judge_payload(self, fd: int, subject: RpmSubject, rules: Tuple[Rule, ...], judged: Judged) -> Judged:
+    def _judge_payload(
+        self, fd: int, path: str, subject: RpmSubject, rules: Tuple[Rule, ...], judged: Judged
+    ) -> Judged:
+        """Runs in a thread: it must not touch what the gate holds."""
         verdict = judged.verdict
         try:
             payload = hash_payload(fd, subject)
@@ -269,6 +273,8 @@ class Gate:
                 prove_payload(fd, subject)
         except MalformedRpmError as error:
             return replace(judged, verdict=refuse(verdict.name, verdict.origin, Code(error.code), str(error)))
+        except UnreadableError as error:
+            raise error.at(path) from None
         return judged
 
     # Evidence
@@ -316,7 +322,7 @@ class Gate:
         found = []
         for candidate in trying:
             if isinstance(self._approval(candidate), Approval):
-                found.append(f"{candidate.signer}'s signature is over other content")
+                found.append(f"{candidate.signer}'s signature is over other content (multisig diff shows what differs)")
         return tuple(dict.fromkeys(found))
 
     def _verify(self, cases: Sequence[_Case]) -> None:
@@ -378,6 +384,12 @@ def _held(raw: List[bytes]) -> _Held:
         except BundleError:
             pass  # together they are too large: the newest alone
     return _Held(raw, only, first)
+
+
+def _settled(judged: Judged) -> "Future[Judged]":
+    future: "Future[Judged]" = Future()
+    future.set_result(judged)
+    return future
 
 
 def _takes_file_signatures(rule: Rule) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
+import stat
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,6 +126,7 @@ class Journal:
         """Every decision, the oldest first."""
         if not os.path.exists(self._path):
             raise JournalError("there is no journal yet", path=self._path)
+        self._check_regular()
         try:
             with closing(sqlite3.connect(Path(self._path).absolute().as_uri() + "?mode=ro", uri=True)) as database:
                 self._check_version(database)
@@ -140,6 +142,8 @@ class Journal:
     def _open_for_writing(self) -> sqlite3.Connection:
         directory = os.path.dirname(os.path.abspath(self._path))
         os.makedirs(directory, mode=0o755, exist_ok=True)
+        if os.path.lexists(self._path):
+            self._check_regular()
         database = sqlite3.connect(self._path, timeout=_BUSY_MILLISECONDS / 1000)
         try:
             database.execute("PRAGMA synchronous = FULL")
@@ -156,6 +160,11 @@ class Journal:
             database.close()
             raise
         return database
+
+    def _check_regular(self) -> None:
+        # SQLite would wait for whoever opens the other end of a FIFO.
+        if not stat.S_ISREG(os.stat(self._path).st_mode):
+            raise JournalError("the journal is not a regular file", path=self._path)
 
     def _check_version(self, database: sqlite3.Connection) -> None:
         version = database.execute("PRAGMA user_version").fetchone()[0]

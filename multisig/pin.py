@@ -9,11 +9,12 @@ through this process's descriptor; nobody else can write to it, and it vanishes 
 from __future__ import annotations
 
 import os
+import re
 import resource
 import stat
 import tempfile
 from dataclasses import dataclass
-from typing import Dict, FrozenSet, Mapping
+from typing import Dict, FrozenSet, List, Tuple
 
 from multisig.errors import UnreadableError
 
@@ -47,7 +48,7 @@ class Pinner:
     def __init__(self, copies: str, *, user: int, mounts: str = "/proc/self/mountinfo") -> None:
         self._copies = copies
         self._trusted = frozenset({0, user})
-        self._file_systems = _mounted(mounts)
+        self._mounts = _mounted(mounts)
         self._safe_directories: Dict[str, bool] = {}
 
     def pin(self, path: str) -> Pinned:
@@ -78,12 +79,22 @@ class Pinner:
         danger to an entry that is not theirs. Named-user ACLs show in the group bits (acl(5), the mask).
         """
         status = os.fstat(fd)
-        if self._file_systems.get(status.st_dev) not in LOCAL_FILE_SYSTEMS:
+        if self._file_system(real, status.st_dev) not in LOCAL_FILE_SYSTEMS:
             return False
         if status.st_uid not in self._trusted or status.st_mode & _OTHERS_MAY_WRITE:
             return False
         # The last comes last: now that nobody else could have it otherwise, the path still names what was opened.
         return self._is_safe_directory(os.path.dirname(real)) and os.path.samestat(os.lstat(real), status)
+
+    def _file_system(self, real: str, device: int) -> str:
+        """The type of the file system that holds the file; "" where that cannot be told."""
+        for mounted, _, kind in self._mounts:
+            if mounted == device:
+                return kind
+        # Files of a btrfs subvolume have a device number of their own, which no mount shows.
+        above = [mount for mount in self._mounts if os.path.commonpath([mount[1], real]) == mount[1]]
+        kind = max(above, key=lambda mount: len(mount[1]), default=(0, "", ""))[2]
+        return kind if kind == "btrfs" else ""
 
     def _is_safe_directory(self, directory: str) -> bool:
         # Asked once for each: a directory found safe can only be made unsafe by those it is safe from others for.
@@ -125,18 +136,22 @@ class Pinner:
         return copy
 
 
-def _mounted(mounts: str) -> Mapping[int, str]:
-    """Device number to file system type (proc(5), mountinfo); empty, so nothing is safe, where it cannot be read."""
-    found = {}
+def _mounted(mounts: str) -> List[Tuple[int, str, str]]:
+    """Device number, mount point and file system type of each mount (proc(5), mountinfo), the latest first.
+
+    Empty, so that nothing is safe, where it cannot be read.
+    """
+    found = []
     try:
         with open(mounts, encoding="utf-8", errors="surrogateescape") as lines:
             for line in lines:
                 fields = line.split(" ")
                 major, _, minor = fields[2].partition(":")
-                found[os.makedev(int(major), int(minor))] = fields[fields.index("-") + 1]
+                point = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), fields[4])
+                found.append((os.makedev(int(major), int(minor)), point, fields[fields.index("-") + 1]))
     except (OSError, ValueError, IndexError):
-        return {}
-    return found
+        return []
+    return found[::-1]
 
 
 def _allow_descriptors() -> None:

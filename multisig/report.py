@@ -5,14 +5,12 @@ from __future__ import annotations
 
 from typing import Dict, Iterable, List, Sequence
 
+from multisig.text import plain
 from multisig.verdict import Verdict
 
 _INDENT = "      "
-
-
-def plain(text: str) -> str:
-    """Text that came from elsewhere, fit for a terminal: control and format characters are shown, not obeyed."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+# Whoever can add to a bundle could otherwise fill the screen.
+_SHOWN = 10
 
 
 def line(verdict: Verdict) -> str:
@@ -28,8 +26,10 @@ def block(verdict: Verdict) -> str:
     if failing:
         origin += ", rule " + ", ".join(f'"{name}"' for name in dict.fromkeys(failing))
     lines.append(_INDENT + plain(origin))
-    for index, text in enumerate(verdict.ignored):
+    for index, text in enumerate(verdict.ignored[:_SHOWN]):
         lines.append(_INDENT + ("ignored   " if index == 0 else " " * 10) + plain(text))
+    if len(verdict.ignored) > _SHOWN:
+        lines.append(_INDENT + " " * 10 + f"and {len(verdict.ignored) - _SHOWN} more")
     return "\n".join(lines)
 
 

@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
+import io
 import os
 import sys
 from typing import List, NoReturn, Optional
 
 from multisig import __version__, paths
 from multisig.errors import MultisigError, UsageError
+from multisig.text import plain
 
 EPILOG = "Exit codes: 0 accepted, 1 refused, 2 could not be judged (which is never taken for accepted)."
 
@@ -25,33 +28,66 @@ class Parser(argparse.ArgumentParser):
 def main(arguments: Optional[List[str]] = None) -> int:
     """Run one command; returns the exit code. Tracebacks are for bugs: whatever the input, an error is one line."""
     words = sys.argv[1:] if arguments is None else arguments
+    _prepare_output()
+    try:
+        code = _run(words)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # Whoever read our output has gone, and needs no words.
+        _abandon_output()
+        return 2
+    except OSError as error:
+        _abandon_output()
+        print(f"multisig: the answer cannot be written: {error.strerror}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("multisig: interrupted", file=sys.stderr)
+        return 130
+    except Exception as error:
+        # Even telling of an error failed. 1 would say that something was judged and refused.
+        print(f"multisig: internal error: {plain(str(error))}", file=sys.stderr)
+        return 2
+
+
+def _run(words: List[str]) -> int:
     try:
         options = build_parser().parse_args(words)
         command = importlib.import_module(f"multisig.cli.{options.module}")
         code: int = command.run(options)
-        sys.stdout.flush()
         return code
     except MultisigError as error:
         return _failed(words, error)
-    except BrokenPipeError:
-        # Whoever read our output has gone; keep Python from complaining about it once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 2
+    except SystemExit as done:  # --help, --version
+        return int(done.code or 0)
     except Exception as error:
+        if isinstance(error, OSError) and error.filename is None:
+            raise  # of printing: the library's own are MultisigErrors
         # A bug. Its exit code must not be 1, which says that something was judged and refused.
         return _failed(words, MultisigError(f"internal error: {type(error).__name__}: {error}; please report it"))
-    except KeyboardInterrupt:
-        print("multisig: interrupted", file=sys.stderr)
-        return 130
+
+
+def _prepare_output() -> None:
+    """Streams that are closed lead nowhere; what the terminal's encoding cannot show is escaped, and no error."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _abandon_output() -> None:
+    """Keep Python from complaining at exit once more about what it could not write."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _failed(words: List[str], error: MultisigError) -> int:
-    from multisig.report import plain
-
-    if words[:1] == ["verify"] and "--json" in words:
-        from multisig.cli.verify import error_json
-
-        print(error_json(error))
+    if words[:1] in (["verify"], ["diff"]) and "--json" in words:
+        command = importlib.import_module(f"multisig.cli.{words[0]}")
+        print(command.error_json(error))
     print(f"multisig: {plain(str(error))}", file=sys.stderr)
     return 2
 
@@ -65,7 +101,7 @@ def build_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"multisig {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
-    for add in (_manifest, _sign, _merge, _verify, _policy, _history):
+    for add in (_manifest, _diff, _sign, _merge, _verify, _policy, _history):
         add(commands)
     return parser
 
@@ -84,6 +120,15 @@ def _manifest(commands: "argparse._SubParsersAction[Parser]") -> None:
     )
     parser.add_argument("--digest", action="store_true", help='print its digests instead: "sha256:… sha512:…"')
     parser.add_argument("path", metavar="RPM|DIR")
+
+
+def _diff(commands: "argparse._SubParsersAction[Parser]") -> None:
+    parser = _command(commands, "diff", "diff", "say what makes the content of two RPMs differ")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--deep", action="store_true", help="have diffoscope look into what differs")
+    parser.add_argument("a", metavar="A.rpm")
+    parser.add_argument("b", metavar="B.rpm")
+    parser.epilog = "Exit codes: 0 the same content, 1 different, 2 could not be compared."
 
 
 def _sign(commands: "argparse._SubParsersAction[Parser]") -> None:

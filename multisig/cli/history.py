@@ -6,13 +6,17 @@ from __future__ import annotations
 import argparse
 from datetime import datetime, timezone
 
+from multisig.errors import JournalError
 from multisig.journal import Decision, Journal
-from multisig.report import plain
+from multisig.text import plain
 
 
 def run(options: argparse.Namespace) -> int:
     for decision in Journal(options.journal).history():
-        print(_heading(decision))
+        try:
+            print(_heading(decision))
+        except (ValueError, OverflowError, TypeError):
+            raise JournalError("the journal holds a time that is none", path=options.journal) from None
         for package in decision.packages:
             word = "accepted" if package.accepted else "refused "
             print(f"    {word}  {plain(package.name)}  from {plain(package.origin)}: {plain(package.message)}")

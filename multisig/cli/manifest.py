@@ -7,7 +7,7 @@ import argparse
 import os
 import sys
 
-from multisig.cli.subject import kind_of
+from multisig.cli.subject import hush_librpm, kind_of
 from multisig.errors import UsageError
 from multisig.files import open_regular
 from multisig.statement import Digests, Kind
@@ -34,6 +34,7 @@ def run(options: argparse.Namespace) -> int:
 def _rpm(path: str) -> "tuple[bytes, Digests]":
     from multisig.subjects.rpm import read_rpm
 
+    hush_librpm()
     fd = open_regular(path)
     try:
         subject = read_rpm(fd, path=path)

@@ -7,7 +7,7 @@ import argparse
 import time
 
 from multisig.policy import lint, load_policy
-from multisig.report import plain
+from multisig.text import plain
 
 
 def run(options: argparse.Namespace) -> int:

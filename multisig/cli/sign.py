@@ -10,7 +10,7 @@ from typing import Dict, List, Sequence
 
 from multisig.bundle import Attestation, Bundle
 from multisig.cli.bundles import bundle_path, extend_bundle, read_bundle
-from multisig.cli.subject import base_name, kind_of
+from multisig.cli.subject import base_name, hush_librpm, kind_of
 from multisig.errors import EngineError, SignatureFormatError, UsageError
 from multisig.files import locked, open_regular
 from multisig.openpgp import GpgvEngine, Outcome, Signer, parse_signature
@@ -63,6 +63,7 @@ def _subject(path: str, kind: Kind) -> Subject:
         from multisig.subjects.payload import hash_payload, prove_payload
         from multisig.subjects.rpm import read_rpm
 
+        hush_librpm()
         package = read_rpm(fd, path=path)
         payload = hash_payload(fd, package, path=path)
         prove_payload(fd, package, path=path)

@@ -27,3 +27,10 @@ def kind_of(path: str, forced: Optional[str]) -> Kind:
 
 def base_name(path: str) -> str:
     return os.path.basename(os.path.abspath(path))
+
+
+def hush_librpm() -> None:
+    """librpm has words of its own for a broken package, on the error output; the exception says it in one line."""
+    import rpm
+
+    rpm.setVerbosity(rpm.RPMLOG_CRIT)

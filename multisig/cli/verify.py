@@ -13,7 +13,7 @@ from typing import Dict, List, Mapping, Optional, Sequence
 from multisig import report
 from multisig.bundle import MAX_BUNDLE
 from multisig.cli.bundles import bundle_path
-from multisig.cli.subject import base_name, kind_of
+from multisig.cli.subject import base_name, hush_librpm, kind_of
 from multisig.errors import MalformedTreeError, MultisigError, UnreadableError, UsageError
 from multisig.files import open_regular, read_bounded, read_if_there
 from multisig.gate import Gate, Package
@@ -32,6 +32,7 @@ def run(options: argparse.Namespace) -> int:
     verdicts: List[Verdict] = []
     failure: Optional[MultisigError] = None
     workers = len(os.sched_getaffinity(0)) + 1
+    hush_librpm()
     with GpgvEngine() as engine, Gate(policy, engine, now=now, workers=workers) as gate:
         for number, path in enumerate(options.paths):
             try:
@@ -82,7 +83,7 @@ def _verify(gate: Gate, number: int, path: str, options: argparse.Namespace, bun
         if kind is Kind.FILE:
             _, digests = hash_file(fd, path=path)
             return gate.judge_digests(kind, base_name(path), digests, options.repo, given.raw).verdict
-        return gate.judge_file(fd, path, Package(number, "", "", options.repo), given).verdict
+        return gate.judge_file(fd, path, Package(number, "", "", options.repo), given).result().verdict
     finally:
         os.close(fd)
 

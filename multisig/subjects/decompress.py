@@ -19,6 +19,8 @@ from multisig.errors import PayloadMismatchError
 
 CHUNK = 1 << 18
 _INPUT = 1 << 16
+# librpm's binding puts a read together from small pieces, copying what it has each time: no more than this.
+_LIBRPM_READ = 1 << 16
 _XZ_MEMORY = 96 << 20
 
 _MAGIC = {
@@ -151,7 +153,7 @@ def _by_librpm(fd: int, offset: int) -> Iterator[bytes]:
     try:
         while True:
             try:
-                data = stream.read(CHUNK)
+                data = stream.read(_LIBRPM_READ)
             except OSError as error:
                 raise PayloadMismatchError(f"the payload does not decompress: {error}") from None
             if not data:
@@ -175,6 +177,8 @@ def _check_single_zstd_frame(fd: int, offset: int) -> None:
         last, kind, size = bool(block & 1), block >> 1 & 3, block >> 3
         if kind == 3:
             raise PayloadMismatchError("the zstd frame has a reserved block type")
+        if not size and not last:
+            raise PayloadMismatchError("the zstd frame has empty blocks, which could be without number")
         offset += 3 + (1 if kind == 1 else size)
     offset += 4 if descriptor & 0x04 else 0
     end = os.fstat(fd).st_size

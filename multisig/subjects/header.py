@@ -8,8 +8,9 @@ Pure: bytes in, values out.
 
 from __future__ import annotations
 
+import operator
 import struct
-from typing import Dict, List, NamedTuple, Tuple
+from typing import Dict, List, Tuple
 
 from multisig.errors import MalformedRpmError
 
@@ -21,20 +22,18 @@ MAX_DATA = 64 << 20
 
 _INTRO = struct.Struct(">II")
 _INDEX = struct.Struct(">IIII")
-_SIZE = {CHAR: 1, INT8: 1, INT16: 2, INT32: 4, INT64: 8, BIN: 1}
-_ALIGNMENT = {INT16: 2, INT32: 4, INT64: 8}
+_OFFSET = operator.itemgetter(2)
+# Bytes of one value, to which rpm also aligns them (lib/header.c, typeAlign).
+_WIDTH = {CHAR: 1, INT8: 1, INT16: 2, INT32: 4, INT64: 8, BIN: 1}
+_ARRAYS = frozenset({STRING_ARRAY, I18NSTRING})
 _FORMAT = {CHAR: "B", INT8: "B", INT16: "H", INT32: "I", INT64: "Q"}
 
 
-class Entry(NamedTuple):
-    """One tag's data: librpm's type number, the count, the value as stored (big-endian; strings with their NULs)."""
-
-    type: int
-    count: int  # type: ignore[assignment]  # hides tuple.count, which nobody needs
-    value: bytes
-
-
+# One tag's data: librpm's type number, the count, the value as stored (big-endian; strings with their NULs).
+# A plain tuple: reading the header is most of what an RPM costs, and anything with names costs a third more.
+Entry = Tuple[int, int, bytes]
 Entries = Dict[int, Entry]
+_Index = Tuple[int, int, int, int]
 
 
 def parse_region(blob: bytes) -> Entries:
@@ -45,56 +44,50 @@ def parse_region(blob: bytes) -> Entries:
     covers the whole index. 3. No tag stands twice. 4. Sorted by offset, the entries' data follow each other without
     overlap, and with no more than the zero bytes that alignment needs between them. Raises MalformedRpmError.
     """
-    index_count, data_size = _lengths(blob)
+    index_count, _ = _lengths(blob)
     start = _INTRO.size + _INDEX.size * index_count
-    index: List[Tuple[int, int, int, int]] = list(_INDEX.iter_unpack(blob[_INTRO.size : start]))
-    end = _check_trailer(index, blob[start:])
-    del index[0]
+    index: List[_Index] = list(_INDEX.iter_unpack(blob[_INTRO.size : start]))
+    data = blob[start:]
+    end = _check_trailer(index, data)
+    index[0] = (IMMUTABLE, BIN, end, 0)
+    index.sort(key=_OFFSET)
+    if index[0][2] != 0 or index[-1][2] != end:
+        raise MalformedRpmError("the tags' data does not begin at the beginning, or lies outside the region")
     entries: Entries = {}
-    index.sort(key=_by_offset)
-    if index and index[-1][2] > end:
-        raise MalformedRpmError("the tag's data lies outside the region", tag=index[-1][0], got=index[-1][2])
-    offsets = [entry[2] for entry in index]
-    offsets.append(end)
-    position = 0
-    for (tag, kind, offset, count), limit in zip(index, offsets[1:]):
-        aligned = position + -position % _ALIGNMENT.get(kind, 1)
-        if offset != aligned or offset > limit:
-            raise MalformedRpmError(
-                "the tag's data does not follow the one before", tag=tag, expected=aligned, got=offset
-            )
-        if aligned != position and blob[start + position : start + aligned].strip(b"\0"):
-            raise MalformedRpmError("bytes between two tags' data", tag=tag)
-        position = offset + _length(blob, start + offset, start + limit, tag, kind, count)
-        if position > limit:
-            raise MalformedRpmError("the tag's data runs into the next one's", tag=tag)
-        entries[tag] = Entry(kind, count, blob[start + offset : start + position])
-    if position != end and (end - position >= 8 or blob[start + position : start + end].strip(b"\0")):
-        raise MalformedRpmError("bytes between the last tag's data and the region's trailer")
+    for (tag, kind, offset, count), following in zip(index, index[1:]):
+        # Every entry's data reaches to the next one's: whatever lies between two belongs to the first, or is padding.
+        value = data[offset : following[2]]
+        if kind == STRING:
+            fits = count == 1 and value.find(b"\0") == len(value) - 1
+        elif kind in _WIDTH:
+            width = _WIDTH[kind]
+            fits = len(value) == width * count and not offset % width
+        else:
+            fits = value.count(b"\0") == count and value.endswith(b"\0") and kind in _ARRAYS
+        if not fits or not value:
+            value = _without_padding(value, (tag, kind, offset, count), following)
+        entries[tag] = (kind, count, value)
     if IMMUTABLE in entries:
         raise MalformedRpmError("a second immutable region", tag=IMMUTABLE)
-    if len(entries) != len(index):
+    if len(entries) != len(index) - 1:
         raise MalformedRpmError("a tag stands in the header twice", tag=_first_repeated(index))
     return entries
 
 
 def strings(entry: Entry) -> List[bytes]:
     """The values of a string, string array or i18n string entry."""
-    return entry.value[:-1].split(b"\0")
+    return entry[2][:-1].split(b"\0")
 
 
 def integers(entry: Entry) -> Tuple[int, ...]:
     """The values of an integer entry; unsigned, as librpm reads them."""
-    return struct.unpack(f">{entry.count}{_FORMAT[entry.type]}", entry.value)
+    kind, count, value = entry
+    return struct.unpack(f">{count}{_FORMAT[kind]}", value)
 
 
 def pack_integers(kind: int, values: "List[int] | Tuple[int, ...]") -> Entry:
     """An integer entry of librpm's type ``kind`` that holds the values."""
-    return Entry(kind, len(values), struct.pack(f">{len(values)}{_FORMAT[kind]}", *values))
-
-
-def _by_offset(entry: Tuple[int, int, int, int]) -> int:
-    return entry[2]
+    return (kind, len(values), struct.pack(f">{len(values)}{_FORMAT[kind]}", *values))
 
 
 def _lengths(blob: bytes) -> Tuple[int, int]:
@@ -108,7 +101,7 @@ def _lengths(blob: bytes) -> Tuple[int, int]:
     return index_count, data_size
 
 
-def _check_trailer(index: List[Tuple[int, int, int, int]], data: bytes) -> int:
+def _check_trailer(index: List[_Index], data: bytes) -> int:
     """The offset at which the region's data ends and its trailer begins."""
     tag, kind, offset, count = index[0]
     if tag != IMMUTABLE:
@@ -124,39 +117,42 @@ def _check_trailer(index: List[Tuple[int, int, int, int]], data: bytes) -> int:
     return offset
 
 
-def _length(blob: bytes, start: int, limit: int, tag: int, kind: int, count: int) -> int:
-    """Bytes that the entry's values take; the blob beyond ``limit`` belongs to others."""
+def _without_padding(value: bytes, entry: _Index, following: _Index) -> bytes:
+    """The entry's own bytes, where those up to the next entry are more than that: zeros that align the next one."""
+    tag, kind, offset, count = entry
+    length = _length(value, entry)
+    padding = value[length:]
+    # The trailer is no array of integers: rpmbuild does not align it, but others do, to eight.
+    alignment = 8 if following[0] == IMMUTABLE else _WIDTH.get(following[1], 1)
+    if offset % _WIDTH.get(kind, 1):
+        raise MalformedRpmError("the tag's data is not aligned", tag=tag, got=f"offset {offset}")
+    if padding.strip(b"\0") or len(padding) >= alignment:
+        raise MalformedRpmError("bytes between two tags' data", tag=tag)
+    return value[:length]
+
+
+def _length(value: bytes, entry: _Index) -> int:
+    """How many bytes of ``value`` the entry's values take."""
+    tag, kind, _, count = entry
     if count < 1:
         raise MalformedRpmError("the tag has no values", tag=tag)
-    size = _SIZE.get(kind)
-    if size is not None:
-        return size * count
-    if kind == STRING:
+    if kind in _WIDTH:
+        length = _WIDTH[kind] * count
+    elif kind == STRING:
         if count != 1:
             raise MalformedRpmError("a string must have the count 1", tag=tag, got=count)
-        return _string_length(blob, start, limit, tag)
-    if kind in (STRING_ARRAY, I18NSTRING):
-        return _array_length(blob, start, limit, tag, count)
-    raise MalformedRpmError("the tag has a type that no package uses", tag=tag, got=f"type {kind}")
+        length = value.find(b"\0") + 1
+    elif kind in _ARRAYS:
+        # Whatever NULs there are beyond the count must be padding at the end.
+        length = len(value) - (value.count(b"\0") - count)
+    else:
+        raise MalformedRpmError("the tag has a type that no package uses", tag=tag, got=f"type {kind}")
+    if not 0 < length <= len(value) or (kind not in _WIDTH and value[length - 1]):
+        raise MalformedRpmError("the tag's data is not as long as its count says", tag=tag, expected=f"count {count}")
+    return length
 
 
-def _string_length(blob: bytes, start: int, limit: int, tag: int) -> int:
-    end = blob.find(b"\0", start, limit)
-    if end < 0:
-        raise MalformedRpmError("a string does not end", tag=tag)
-    return end + 1 - start
-
-
-def _array_length(blob: bytes, start: int, limit: int, tag: int, count: int) -> int:
-    # Whatever NULs there are beyond the count must be padding at the end, which the caller checks against alignment.
-    surplus = blob.count(b"\0", start, limit) - count
-    end = limit - surplus
-    if surplus < 0 or end <= start or blob[end - 1] or blob[end:limit].strip(b"\0"):
-        raise MalformedRpmError("the strings are not as many as the tag says", tag=tag, expected=count)
-    return end - start
-
-
-def _first_repeated(index: List[Tuple[int, int, int, int]]) -> int:
+def _first_repeated(index: List[_Index]) -> int:
     seen = set()
     for tag, _, _, _ in index:
         if tag in seen:

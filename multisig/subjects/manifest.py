@@ -21,7 +21,6 @@ PROFILE = b"multisig manifest rpm/v1\n"
 REQUIREFLAGS, REQUIRENAME, REQUIREVERSION = 1048, 1049, 1050
 
 _SIGNED = frozenset(tag.number for tag in TAGS.values() if tag.klass is Klass.SIGNED)
-_REPLACED = frozenset(tag.number for tag in TAGS.values() if tag.klass is Klass.REPLACED)
 # What rpmbuild adds for each compressor (build/pack.c, getIOflags; lib/rpmds.c, rpmlibProvides).
 _PAYLOAD_IS = b"rpmlib(PayloadIs"
 _PAYLOAD_FEATURES = {
@@ -35,15 +34,13 @@ _RPMLIB_SENSE = 1 << 24 | 1 << 1 | 1 << 3  # RPMSENSE_RPMLIB | RPMSENSE_LESS | R
 
 def encode_manifest(entries: Entries, files: Files, compressor: Optional[bytes]) -> bytes:
     """The manifest of a header whose structure has been checked; MalformedRpmError where a replaced value lies."""
-    chosen = {tag: entry for tag, entry in entries.items() if tag in _SIGNED}
-    if any(tag in _REPLACED for tag in entries):
-        chosen.update(_without_payload_feature(entries, compressor))
-        chosen.update(_sizes(entries))
-        if files.links:
-            chosen[FILEINODES] = _links(files)
+    replaced = _without_payload_feature(entries, compressor)
+    replaced.update(_sizes(entries))
+    if files.links:
+        replaced[FILEINODES] = _links(files)
     parts: List[bytes] = [PROFILE]
-    for tag in sorted(chosen):
-        kind, count, value = chosen[tag]
+    for tag in sorted(_SIGNED.intersection(entries).union(replaced)):
+        kind, count, value = replaced[tag] if tag in replaced else entries[tag]
         parts.append(b"%d %d %d %d:%b\n" % (tag, kind, count, len(value), value))
     return b"".join(parts)
 
@@ -55,7 +52,7 @@ def _sizes(entries: Entries) -> Entries:
             modes = integers(entries[FILEMODES])
             sizes = integers(entries[tag])
             kept = [0 if stat.S_ISDIR(mode) else size for mode, size in zip(modes, sizes)]
-            return {tag: pack_integers(entries[tag].type, kept)}
+            return {tag: pack_integers(entries[tag][0], kept)}
     return {}
 
 
@@ -69,7 +66,7 @@ def _links(files: Files) -> Entry:
 def _without_payload_feature(entries: Entries, compressor: Optional[bytes]) -> Entries:
     """The requirements without the one that merely names the compressor, which is asserted first."""
     triple = {tag: entries[tag] for tag in (REQUIREFLAGS, REQUIRENAME, REQUIREVERSION) if tag in entries}
-    if REQUIRENAME not in entries or _PAYLOAD_IS not in entries[REQUIRENAME].value:
+    if REQUIRENAME not in entries or _PAYLOAD_IS not in entries[REQUIRENAME][2]:
         return triple
     names, versions = strings(entries[REQUIRENAME]), strings(entries[REQUIREVERSION])
     flags = list(integers(entries[REQUIREFLAGS]))
@@ -93,7 +90,7 @@ def _without_payload_feature(entries: Entries, compressor: Optional[bytes]) -> E
 
 
 def _array(values: List[bytes]) -> Entry:
-    return Entry(STRING_ARRAY, len(values), b"\0".join(values) + b"\0")
+    return (STRING_ARRAY, len(values), b"\0".join(values) + b"\0")
 
 
 def split_records(manifest: bytes) -> Tuple[Tuple[int, Entry], ...]:
@@ -108,6 +105,6 @@ def split_records(manifest: bytes) -> Tuple[Tuple[int, Entry], ...]:
         end = colon + 1 + length
         if manifest[end : end + 1] != b"\n":
             raise ValueError("a record does not end where it says")
-        records.append((tag, Entry(kind, count, manifest[colon + 1 : end])))
+        records.append((tag, (kind, count, manifest[colon + 1 : end])))
         position = end + 1
     return tuple(records)

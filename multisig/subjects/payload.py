@@ -17,6 +17,7 @@ from typing import Dict, Iterator, List, Optional, Set
 from multisig.errors import MalformedRpmError, PayloadMismatchError, UnreadableError
 from multisig.subjects.decompress import check_magic, decompressed
 from multisig.subjects.header import integers, strings
+from multisig.subjects.prefetch import prefetched
 from multisig.subjects.rpm import RpmSubject
 from multisig.subjects.structure import DIGEST_NAMES, Files
 
@@ -25,6 +26,7 @@ _STRIPPED = b"07070X"
 _TRAILER = b"TRAILER!!!"
 _HEX = frozenset(b"0123456789abcdefABCDEF")
 _READ = 1 << 20
+_WORTH_A_THREAD = 8 << 20
 _PAYLOADDIGEST, _PAYLOADDIGESTALGO = 5092, 5093
 
 
@@ -63,7 +65,10 @@ def prove_payload(fd: int, subject: RpmSubject, *, path: str = "") -> None:
     UnreadableError where the disk fails.
     """
     try:
-        _Archive(_Stream(decompressed(fd, subject.payload_offset, subject.compressor)), subject.files).prove()
+        chunks = decompressed(fd, subject.payload_offset, subject.compressor)
+        if sum(subject.files.sizes) > _WORTH_A_THREAD:
+            chunks = prefetched(chunks)
+        _Archive(_Stream(chunks), subject.files).prove()
     except OSError as error:
         raise UnreadableError(f"cannot be read: {error.strerror}", path=path or None) from None
     except MalformedRpmError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import stat
 from dataclasses import dataclass
-from typing import Dict, FrozenSet, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from multisig.errors import MalformedRpmError, WeakDigestError
 from multisig.statement import is_nevra
@@ -28,11 +28,13 @@ _FILE_TYPES = frozenset(
     {stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK, stat.S_IFCHR, stat.S_IFBLK, stat.S_IFIFO, stat.S_IFSOCK}
 )
 _NEEDED_WITH_FILES = (DIRNAMES, DIRINDEXES, FILEMODES, FILEFLAGS, FILEUSERNAME, FILEGROUPNAME, FILELINKTOS, FILERDEVS)
-# tag -> (allowed types, where it must have one value, its parallel group)
-_RULES: Mapping[int, Tuple[FrozenSet[int], bool, Optional[str]]] = {
-    tag.number: (frozenset(tag.types), tag.arity == "one", None if tag.arity in ("one", "any") else tag.arity)
+# (tag, allowed type) -> its parallel group, "" where it has none.
+_SINGLE = "one"
+_GROUPS_BY_TYPE: Mapping[Tuple[int, int], str] = {
+    (tag.number, kind): "" if tag.arity == "any" else tag.arity
     for tag in TAGS.values()
     if tag.klass is not Klass.REFUSED
+    for kind in tag.types
 }
 
 
@@ -65,31 +67,24 @@ def check_tags(entries: Entries) -> None:
 
     Values that are places in another array lie within it; asserted values have their one shape.
     """
-    counts: Dict[str, Tuple[int, int]] = {}
+    counts: Dict[str, int] = {}
     for number, (kind, count, _) in entries.items():
-        rule = _RULES.get(number)
-        if rule is None:
-            raise _refused(number)
-        types, single, group = rule
-        if kind not in types:
-            raise MalformedRpmError("the tag has an unexpected type", tag=number, expected=_listed(types), got=kind)
-        if single:
+        group = _GROUPS_BY_TYPE.get((number, kind))
+        if group is None:
+            raise _refused(number, kind)
+        if group == _SINGLE:
             if count != 1:
                 raise MalformedRpmError("the tag must have one value", tag=number, got=count)
-        elif group is not None:
-            first, expected = counts.setdefault(group, (number, count))
-            if count != expected:
-                raise MalformedRpmError(
-                    "arrays that belong together differ in length",
-                    tag=number,
-                    expected=f"{expected} as tag {first}",
-                    got=count,
-                )
+        elif group and counts.setdefault(group, count) != count:
+            expected = f"{counts[group]} as others of the {group} group"
+            raise MalformedRpmError(
+                "arrays that belong together differ in length", tag=number, expected=expected, got=count
+            )
     for number, target in INDEXES.items():
         if number in entries:
             _check_places(entries, number, target)
     for number, shape in SHAPES.items():
-        if number in entries and shape.match(entries[number].value) is None:
+        if number in entries and shape.match(entries[number][2]) is None:
             raise MalformedRpmError(
                 "the value is not of the shape it must have", tag=number, got=_start(entries, number)
             )
@@ -209,13 +204,13 @@ def _check_digests(files: Files) -> None:
 
 
 def _check_places(entries: Entries, number: int, target: int) -> None:
-    limit = entries[target].count if target in entries else 0
+    limit = entries[target][1] if target in entries else 0
     if max(integers(entries[number])) >= limit:
         raise MalformedRpmError(f"a place beyond the end of tag {target}", tag=number, expected=f"less than {limit}")
 
 
 def _start(entries: Entries, number: int) -> str:
-    return ascii(entries[number].value[:80])
+    return ascii(entries[number][2][:80])
 
 
 def _link_groups(entries: Entries, modes: Sequence[int], flags: Sequence[int]) -> Mapping[int, Tuple[int, ...]]:
@@ -239,12 +234,11 @@ def _check_links(files: Files) -> None:
             raise MalformedRpmError("hard links to one file differ in digest or size", got=ascii(files.paths[index]))
 
 
-def _refused(number: int) -> MalformedRpmError:
+def _refused(number: int, kind: int) -> MalformedRpmError:
     tag = TAGS.get(number)
     if tag is None:
         return MalformedRpmError("the header holds a tag that this version does not know", tag=number)
-    return MalformedRpmError(f"{tag.name} has no place in a package: {tag.why}", tag=number)
-
-
-def _listed(types: FrozenSet[int]) -> str:
-    return "type " + " or ".join(str(kind) for kind in sorted(types))
+    if tag.klass is Klass.REFUSED:
+        return MalformedRpmError(f"{tag.name} has no place in a package: {tag.why}", tag=number)
+    expected = "type " + " or ".join(str(allowed) for allowed in tag.types)
+    return MalformedRpmError("the tag has an unexpected type", tag=number, expected=expected, got=kind)

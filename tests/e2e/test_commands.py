@@ -110,7 +110,7 @@ def test_a_disk_without_room_loses_nothing(stage: Stage) -> None:
     bundle = rpm.with_name(rpm.name + ".msig")
     before = bundle.read_bytes()
     assert len(before) > 1000
-    words: list[Argument] = ["prlimit", "--fsize=1000", PYTHON, "-m", "multisig", "merge", "-o", bundle]
+    words: list[Argument] = ["prlimit", "--fsize=1000", PYTHON, "-B", "-m", "multisig", "merge", "-o", bundle]
     more = stage.shop.bundle("hello-1.0-1", THREE)
     result = run([*words, more], env={"PYTHONPATH": str(CHECKOUT)}, check=False)
     assert result.rc == 2 and bundle.name in result.err and "Traceback" not in result.err, result.text

@@ -163,9 +163,7 @@ def digests(content: str = "content") -> Digests:
     return Digests(hashlib.sha256(content.encode()).hexdigest(), hashlib.sha512(content.encode()).hexdigest())
 
 
-def statement(
-    *subjects: Subject, kind: Kind = Kind.RPM, channel: str = CHANNEL, source: Optional[str] = None
-) -> str:
+def statement(*subjects: Subject, kind: Kind = Kind.RPM, channel: str = CHANNEL, source: Optional[str] = None) -> str:
     """A statement's text; by default about NEVRA with the digests of ``digests()``."""
     return encode_statement(make(kind, channel, subjects or [Subject(NEVRA, digests())], source))
 

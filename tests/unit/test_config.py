@@ -41,7 +41,8 @@ def test_every_setting(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "mode", ["enforce", "Warn", "WARN", "warning", "warn,", '"warn"', "'warn'", "w arn", "", "0", "no", "off", "warn warn"]
+    "mode",
+    ["enforce", "Warn", "WARN", "warning", "warn,", '"warn"', "'warn'", "w arn", "", "0", "no", "off", "warn warn"],
 )
 def test_anything_but_exactly_warn_enforces(tmp_path: Path, mode: str) -> None:
     assert loaded(tmp_path, f"[main]\nmode = {mode}\n").enforcing
@@ -57,8 +58,10 @@ def test_percent_signs_are_themselves(tmp_path: Path) -> None:
 
 BROKEN = [
     "mode = warn\n", "[main\nmode = warn\n", "[main]\nmode\n", "[main]\nmode = warn\nmode = enforce\n",
-    "[main]\nmode = warn\nMODE = enforce\n", "[main]\n[main]\n", "[main]\nmodus = warn\n", "[main]\nhold_back = no\n",
-    "[Main]\nmode = warn\n", "[other]\n", "[DEFAULT]\nmode = warn\n", "[]\nmode = warn\n", "\ufeff[main]\nmode = warn\n",
+    "[main]\nmode = warn\nMODE = enforce\n",
+    "[main]\n[main]\n", "[main]\nmodus = warn\n", "[main]\nhold_back = no\n",
+    "[Main]\nmode = warn\n", "[other]\n", "[DEFAULT]\nmode = warn\n", "[]\nmode = warn\n",
+    "\ufeff[main]\nmode = warn\n",
     "[main]\npolicy = policy.yaml\n", "[main]\npolicy =\n", "[main]\njournal = ../journal\n", "[main]\njournal =\n",
     "[main]\nopenpgp = gpg\n", "[main]\nopenpgp =\n", "[main]\nopenpgp = sequoia\n", "[main]\nopenpgp = both\n",
     "[main]\nhold-back = yes\n", "[main]\nhold-back =\n", "[main]\nhold-back = No\n",

@@ -113,6 +113,29 @@ def test_the_json_example_has_the_keys_that_verify_prints() -> None:
     assert list(shown["subjects"][0]) == list(printed["subjects"][0])
 
 
+def test_the_example_of_a_comparison_has_the_keys_and_words_that_diff_prints() -> None:
+    from multisig.cli.diff import error_json
+    from multisig.cli.diffjson import _difference
+    from multisig.errors import UsageError
+    from multisig.subjects.difference import Difference, Group, unified
+    from multisig.subjects.places import Place
+
+    page = _page("docs/formats.md")
+    (text,) = _blocks(page, "comparison")
+    shown = json.loads(text)
+    assert list(shown) == list(json.loads(error_json(UsageError("x"))))
+    script = shown["differences"][1]
+    assert tuple(script["diff"]) == unified(script["a"], script["b"])
+    printed = _difference(
+        Difference(Group.FILES, "/x", "content", "a", "b", frozenset()), {b"/x": Place(0, 1, 0, b"", None)}
+    )
+    for item in shown["differences"]:
+        assert list(item) == list(printed)
+    assert list(shown["differences"][0]["where"]) == list(json.loads(json.dumps(printed["where"])))
+    groups = ", ".join(f"`{group.value}`" for group in list(Group)[:-1])
+    assert f"which are {groups} and `{Group.TAGS.value}`" in " ".join(page.split())
+
+
 def _options() -> Iterator[Tuple[str, str]]:
     """Every command with each of its options, by its longest name."""
     parser = cli.build_parser()

@@ -26,10 +26,15 @@ def test_at_most_one_byte_more_than_allowed_is_read(tmp_path: Path) -> None:
     assert len(read_bounded(str(path), 10)) == 11
 
 
+def linked_fifo(path: Path) -> None:
+    os.mkfifo(f"{path}.fifo")
+    path.symlink_to(f"{path}.fifo")
+
+
 ODD: Dict[str, Callable[[Path], object]] = {
     "a folder": lambda path: path.mkdir(),
     "a FIFO": lambda path: os.mkfifo(path),
-    "a link to a FIFO": lambda path: (os.mkfifo(f"{path}.fifo"), path.symlink_to(f"{path}.fifo")),
+    "a link to a FIFO": linked_fifo,
     "a link to itself": lambda path: path.symlink_to(path),
     "a link to a device": lambda path: path.symlink_to("/dev/zero"),
     "a link to a terminal": lambda path: path.symlink_to("/dev/tty"),
@@ -40,7 +45,11 @@ ODD: Dict[str, Callable[[Path], object]] = {
 def test_only_regular_files_are_read_and_nothing_is_waited_for(tmp_path: Path, what: str) -> None:
     path = tmp_path / "odd"
     ODD[what](path)
-    for read in (lambda: open_regular(str(path)), lambda: read_bounded(str(path), 9), lambda: read_if_there(str(path), 9)):
+    for read in (
+        lambda: open_regular(str(path)),
+        lambda: read_bounded(str(path), 9),
+        lambda: read_if_there(str(path), 9),
+    ):
         with pytest.raises(UnreadableError) as caught:
             read()
         assert str(path) in str(caught.value)

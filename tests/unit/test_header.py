@@ -24,7 +24,6 @@ from multisig.subjects.header import (
     INT64,
     STRING,
     STRING_ARRAY,
-    Entry,
     integers,
     pack_integers,
     parse_region,
@@ -58,7 +57,7 @@ def refused(blob: bytes) -> MalformedRpmError:
 
 def test_every_tag_comes_out_as_it_is_stored() -> None:
     found = parse_region(region(TAGS))
-    assert found == {raw.tag: Entry(raw.type, raw.count, raw.data) for raw in TAGS}
+    assert found == {raw.tag: (raw.type, raw.count, raw.data) for raw in TAGS}
     assert strings(found[1040]) == [b"a", b"", b"c"]
     assert strings(found[1000]) == [b"name"]
     assert integers(found[1010]) == (1, 2**64 - 1)
@@ -140,8 +139,10 @@ def padded(before: bytes, after: bytes) -> bytes:
     data = b"ab\0" + before + struct.pack(">I", 7) + after
     index = [(IMMUTABLE, BIN, len(data), 16), (1000, STRING, 0, 1), (1003, INT32, 3 + len(before), 1)]
     trailer = struct.pack(">IIiI", IMMUTABLE, BIN, -16 * len(index), 16)
-    return struct.pack(">II", len(index), len(data) + 16) + b"".join(struct.pack(">IIII", *item) for item in index) + (
-        data + trailer
+    return (
+        struct.pack(">II", len(index), len(data) + 16)
+        + b"".join(struct.pack(">IIII", *item) for item in index)
+        + (data + trailer)
     )
 
 
@@ -172,7 +173,9 @@ BYTES = st.binary(max_size=5).map(lambda value: value.replace(b"\0", b"x"))
 VALUES = st.one_of(
     st.tuples(st.just(STRING), st.lists(BYTES, min_size=1, max_size=1)),
     st.tuples(st.sampled_from([STRING_ARRAY, I18NSTRING]), st.lists(BYTES, min_size=1, max_size=4)),
-    st.tuples(st.sampled_from([CHAR, INT8, INT16, INT32, INT64]), st.lists(st.integers(0, 255), min_size=1, max_size=4)),
+    st.tuples(
+        st.sampled_from([CHAR, INT8, INT16, INT32, INT64]), st.lists(st.integers(0, 255), min_size=1, max_size=4)
+    ),
     st.tuples(st.just(BIN), st.binary(min_size=1, max_size=5)),
 )
 REGIONS = st.dictionaries(st.integers(100, 9999), VALUES, max_size=6).map(
@@ -183,7 +186,7 @@ REGIONS = st.dictionaries(st.integers(100, 9999), VALUES, max_size=6).map(
 @EXAMPLES
 @given(REGIONS)
 def test_what_was_laid_out_is_read_back(entries: List[Raw]) -> None:
-    assert parse_region(region(entries)) == {raw.tag: Entry(raw.type, raw.count, raw.data) for raw in entries}
+    assert parse_region(region(entries)) == {raw.tag: (raw.type, raw.count, raw.data) for raw in entries}
 
 
 @EXAMPLES

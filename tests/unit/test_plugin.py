@@ -54,9 +54,22 @@ class Bottomless(BaseException):
 ERRORS: List[BaseException] = [
     *(Exception("x"), BaseException("x"), Bottomless(), Mute(), Endless(), Sly(), NoText()),
     *(SystemExit(0), SystemExit(None), SystemExit("x"), KeyboardInterrupt(), GeneratorExit(), StopIteration()),
-    *(RecursionError("x"), MemoryError(), ImportError("x"), ModuleNotFoundError("x"), SyntaxError("x"), OSError(28, "x")),
+    *(
+        RecursionError("x"),
+        MemoryError(),
+        ImportError("x"),
+        ModuleNotFoundError("x"),
+        SyntaxError("x"),
+        OSError(28, "x"),
+    ),
     *(UnicodeEncodeError("utf-8", "\ud800", 0, 1, "x"), AssertionError(), NotImplementedError(), AttributeError("x")),
-    *(RefusedError("multisig: refused."), EngineError("x"), JournalError("x"), PolicyError("x"), MalformedRpmError("x")),
+    *(
+        RefusedError("multisig: refused."),
+        EngineError("x"),
+        JournalError("x"),
+        PolicyError("x"),
+        MalformedRpmError("x"),
+    ),
     *(dnf.exceptions.Error("x"), Exception("\udc80"), Exception(b"\xff"), Exception(*range(3)), EOFError()),
 ]
 
@@ -171,7 +184,7 @@ def test_running_out_of_stack_is_a_refusal(module: ModuleType, hooks: "type[Fake
 def test_a_module_that_cannot_be_imported_is_a_refusal(
     module: ModuleType, monkeypatch: pytest.MonkeyPatch, hook: str
 ) -> None:
-    monkeypatch.setitem(sys.modules, "multisig.dnf4", None)
+    monkeypatch.setitem(sys.modules, "multisig.dnf4", None)  # type: ignore[misc]
     with pytest.raises(dnf.exceptions.Error) as caught:
         run(plugged(module, base("a")), hook)
     assert "ModuleNotFoundError" in caught.value.value
@@ -229,7 +242,7 @@ def test_an_error_while_tidying_up_after_an_error_changes_nothing(
 def test_removals_need_no_policy_and_work_under_a_broken_one(
     module: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "multisig.dnf4", None)
+    monkeypatch.setitem(sys.modules, "multisig.dnf4", None)  # type: ignore[misc]
     for of in (base(), SimpleNamespace(transaction=None, add_remote_rpms=None)):
         plugins = plugged(module, of)
         for hook in (*HOOKS, "transaction"):
@@ -268,7 +281,7 @@ def test_after_the_packages_are_in_an_error_is_only_told(module: ModuleType, hoo
 
 TOLD: Dict[str, Callable[[], "tuple[BaseException, str]"]] = {
     "a refusal": lambda: (RefusedError("multisig: refused.\n\n  hello"), "multisig: refused.\n\n  hello"),
-    "one of ours": lambda: (PolicyError("no rules", path="/p"), "multisig: refused; nothing was installed.\n\n  /p: no rules"),
+    "one of ours": lambda: (PolicyError("none", path="/p"), "multisig: refused; nothing was installed.\n\n  /p: none"),
     "a bug": lambda: (KeyError("x"), "multisig: refused; nothing was installed.\n\n  KeyError: 'x'"),
     "no words": lambda: (Mute(), "multisig: refused; nothing was installed.\n\n  Mute"),
     "escape codes": lambda: (

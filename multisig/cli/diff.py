@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""multisig diff."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, List, Mapping
+
+from multisig.errors import MultisigError, UsageError
+from multisig.files import open_regular
+from multisig.text import plain
+
+if TYPE_CHECKING:
+    from multisig.subjects.places import Opened
+
+_DEEP_TIMEOUT = 3600
+# What diffoscope goes by: where its helpers are, where it may write, and how to decode names.
+_DEEP_ENVIRONMENT = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "LC_CTYPE", "XDG_CACHE_HOME")
+
+
+def run(options: argparse.Namespace) -> int:
+    """0 the same content, 1 different."""
+    # Imported here, so that an error can be answered in JSON where librpm's module is what is missing.
+    from multisig.cli import diffjson, difftext
+    from multisig.subjects.compare import compare
+    from multisig.subjects.places import first_places
+
+    if options.deep and options.json:
+        raise UsageError("--deep and --json do not go together: diffoscope's report is a text")
+    diffoscope = _diffoscope() if options.deep else None
+    with ExitStack() as stack:
+        a, b = (_open(stack, path) for path in (options.a, options.b))
+        comparison = compare(a.subject, b.subject)
+        places = first_places(a, b, comparison.changed_files)
+    if options.json:
+        print(diffjson.answer(a, b, comparison, places))
+    else:
+        for line in difftext.lines_of(a, b, comparison, places):
+            print(line)
+        if diffoscope is not None and not comparison.same:
+            _deep(diffoscope, options.a, options.b)
+    return 0 if comparison.same else 1
+
+
+def error_json(error: MultisigError) -> str:
+    """The answer where they could not be compared."""
+    failure = {"code": error.code, "message": str(error)}
+    return json.dumps({"same": False, "error": failure, "a": None, "b": None, "differences": [], "ignored": []})
+
+
+def _open(stack: ExitStack, path: str) -> "Opened":
+    """A package whose payload has been proven: without that, equal headers would say nothing about the files."""
+    from multisig.subjects.payload import hash_payload, prove_payload
+    from multisig.subjects.places import Opened
+    from multisig.subjects.rpm import read_rpm
+
+    fd = open_regular(path)
+    stack.callback(os.close, fd)
+    subject = read_rpm(fd, path=path)
+    hash_payload(fd, subject, path=path)
+    prove_payload(fd, subject, path=path)
+    return Opened(fd, subject, path)
+
+
+def _diffoscope() -> str:
+    found = shutil.which("diffoscope")
+    if found is None:
+        raise UsageError(
+            "--deep needs diffoscope, which is not installed; try: apt install diffoscope-minimal, or: dnf install "
+            "diffoscope"
+        )
+    return found
+
+
+def _deep(program: str, *paths: str) -> None:
+    """Print what diffoscope says of two files; UsageError where it fails."""
+    environment = {name: os.environ[name] for name in _DEEP_ENVIRONMENT if name in os.environ}
+    # Absolute paths cannot be taken for options.
+    command: List[str] = [program, "--text", "-", *map(os.path.abspath, paths)]
+    with tempfile.TemporaryFile() as output:
+        failure = _run(command, environment, output.fileno())
+        output.seek(0)
+        for line in output:
+            print("\t".join(plain(part) for part in line.decode("utf-8", "replace").rstrip("\n").split("\t")))
+    if failure:
+        raise UsageError(f"diffoscope {failure}")
+
+
+def _run(command: List[str], environment: Mapping[str, str], output: int) -> str:
+    try:
+        done = subprocess.run(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            timeout=_DEEP_TIMEOUT,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return f"did not end within {_DEEP_TIMEOUT // 60} minutes"
+    except OSError as error:
+        return f"could not be started: {error.strerror}"
+    # As diff: 0 the same (it may look at less than it is given), 1 different.
+    return "" if done.returncode in (0, 1) else f"failed with exit code {done.returncode}"
