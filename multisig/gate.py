@@ -85,6 +85,7 @@ class _Case:
     untried: List[Candidate] = field(default_factory=list)
     approvals: List[Approval] = field(default_factory=list)
     ignored: List[str] = field(default_factory=list)
+    kind: Kind = Kind.RPM
 
 
 class Gate:
@@ -303,7 +304,7 @@ class Gate:
             return _Case(name, origin, rules, None)
         channels = frozenset(rule.channel for rule in rules if rule.channel is not None)
         evidence = collect(held.bundle, self._policy, Wanted(kind, name, digests, channels), self._now)
-        return _Case(name, origin, rules, evidence, list(evidence.candidates))
+        return _Case(name, origin, rules, evidence, list(evidence.candidates), kind=kind)
 
     def _conclude(self, case: _Case, held: _Held, digests: Optional[Digests]) -> Judged:
         verdict = judge(
@@ -319,11 +320,9 @@ class Gate:
         counted = {item.signer for item in case.approvals}
         trying = plan(case.rules, case.approvals, [item for item in evidence.others if item.signer not in counted])
         self._start(trying)
-        found = []
-        for candidate in trying:
-            if isinstance(self._approval(candidate), Approval):
-                found.append(f"{candidate.signer}'s signature is over other content (multisig diff shows what differs)")
-        return tuple(dict.fromkeys(found))
+        good = dict.fromkeys(item.signer for item in trying if isinstance(self._approval(item), Approval))
+        hint = " (multisig diff shows what differs)" if case.kind is Kind.RPM else ""
+        return tuple(f"{signer}'s signature is over other content{hint}" for signer in good)
 
     def _verify(self, cases: Sequence[_Case]) -> None:
         """Try signatures, all subjects' next ones side by side, until the rules are satisfied or none is left."""

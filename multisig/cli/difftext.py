@@ -6,11 +6,11 @@ from __future__ import annotations
 import itertools
 from typing import Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from multisig.text import plain
 from multisig.subjects.compare import Comparison
 from multisig.subjects.difference import Difference, Group, bytes_of, text_of
 from multisig.subjects.filelists import CONTENT, PRESENCE
 from multisig.subjects.places import Opened, Place
+from multisig.text import plain
 
 # A person reads the first few; --json has them all.
 _MAX_THINGS = 30

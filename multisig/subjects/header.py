@@ -26,6 +26,7 @@ _OFFSET = operator.itemgetter(2)
 # Bytes of one value, to which rpm also aligns them (lib/header.c, typeAlign).
 _WIDTH = {CHAR: 1, INT8: 1, INT16: 2, INT32: 4, INT64: 8, BIN: 1}
 _ARRAYS = frozenset({STRING_ARRAY, I18NSTRING})
+_ZEROS = bytes(8)
 _FORMAT = {CHAR: "B", INT8: "B", INT16: "H", INT32: "I", INT64: "Q"}
 
 
@@ -58,14 +59,21 @@ def parse_region(blob: bytes) -> Entries:
         # Every entry's data reaches to the next one's: whatever lies between two belongs to the first, or is padding.
         value = data[offset : following[2]]
         if kind == STRING:
-            fits = count == 1 and value.find(b"\0") == len(value) - 1
+            length = value.find(b"\0") + 1 if count == 1 else 0
         elif kind in _WIDTH:
             width = _WIDTH[kind]
-            fits = len(value) == width * count and not offset % width
+            length = 0 if offset % width else width * count
+        elif kind in _ARRAYS:
+            # Whatever NULs there are beyond the count must be padding at the end.
+            length = len(value) - value.count(b"\0") + count
+            if not count or value[length - 1 : length] != b"\0":
+                length = 0
         else:
-            fits = value.count(b"\0") == count and value.endswith(b"\0") and kind in _ARRAYS
-        if not fits or not value:
-            value = _without_padding(value, (tag, kind, offset, count), following)
+            length = 0
+        if length != len(value):
+            value = _without_padding(value, length, following)
+        if not value:
+            raise _wrong_length((tag, kind, offset, count))
         entries[tag] = (kind, count, value)
     if IMMUTABLE in entries:
         raise MalformedRpmError("a second immutable region", tag=IMMUTABLE)
@@ -117,39 +125,25 @@ def _check_trailer(index: List[_Index], data: bytes) -> int:
     return offset
 
 
-def _without_padding(value: bytes, entry: _Index, following: _Index) -> bytes:
-    """The entry's own bytes, where those up to the next entry are more than that: zeros that align the next one."""
-    tag, kind, offset, count = entry
-    length = _length(value, entry)
-    padding = value[length:]
+def _without_padding(value: bytes, length: int, following: _Index) -> bytes:
+    """The first ``length`` bytes, where the others are zeros that align what follows; b"" where anything else is so."""
     # The trailer is no array of integers: rpmbuild does not align it, but others do, to eight.
     alignment = 8 if following[0] == IMMUTABLE else _WIDTH.get(following[1], 1)
+    padding = len(value) - length
+    if 0 < padding < alignment and value.endswith(_ZEROS[:padding]):
+        return value[:length]
+    return b""
+
+
+def _wrong_length(entry: _Index) -> MalformedRpmError:
+    tag, kind, offset, count = entry
+    if kind not in _WIDTH and kind not in _ARRAYS and kind != STRING:
+        return MalformedRpmError("the tag has a type that no package uses", tag=tag, got=f"type {kind}")
+    if count < 1 or (kind == STRING and count != 1):
+        return MalformedRpmError("the tag has an impossible count", tag=tag, got=f"count {count}")
     if offset % _WIDTH.get(kind, 1):
-        raise MalformedRpmError("the tag's data is not aligned", tag=tag, got=f"offset {offset}")
-    if padding.strip(b"\0") or len(padding) >= alignment:
-        raise MalformedRpmError("bytes between two tags' data", tag=tag)
-    return value[:length]
-
-
-def _length(value: bytes, entry: _Index) -> int:
-    """How many bytes of ``value`` the entry's values take."""
-    tag, kind, _, count = entry
-    if count < 1:
-        raise MalformedRpmError("the tag has no values", tag=tag)
-    if kind in _WIDTH:
-        length = _WIDTH[kind] * count
-    elif kind == STRING:
-        if count != 1:
-            raise MalformedRpmError("a string must have the count 1", tag=tag, got=count)
-        length = value.find(b"\0") + 1
-    elif kind in _ARRAYS:
-        # Whatever NULs there are beyond the count must be padding at the end.
-        length = len(value) - (value.count(b"\0") - count)
-    else:
-        raise MalformedRpmError("the tag has a type that no package uses", tag=tag, got=f"type {kind}")
-    if not 0 < length <= len(value) or (kind not in _WIDTH and value[length - 1]):
-        raise MalformedRpmError("the tag's data is not as long as its count says", tag=tag, expected=f"count {count}")
-    return length
+        return MalformedRpmError("the tag's data is not aligned", tag=tag, got=f"offset {offset}")
+    return MalformedRpmError("the tag's data is not as long as its count says", tag=tag, expected=f"count {count}")
 
 
 def _first_repeated(index: List[_Index]) -> int:

@@ -40,7 +40,7 @@ def encode_manifest(entries: Entries, files: Files, compressor: Optional[bytes])
         replaced[FILEINODES] = _links(files)
     parts: List[bytes] = [PROFILE]
     for tag in sorted(_SIGNED.intersection(entries).union(replaced)):
-        kind, count, value = replaced[tag] if tag in replaced else entries[tag]
+        kind, count, value = replaced.get(tag) or entries[tag]
         parts.append(b"%d %d %d %d:%b\n" % (tag, kind, count, len(value), value))
     return b"".join(parts)
 

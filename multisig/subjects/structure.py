@@ -37,6 +37,8 @@ _GROUPS_BY_TYPE: Mapping[Tuple[int, int], str] = {
     for kind in tag.types
 }
 
+_NEEDED = {group: frozenset(GROUPS.get(group, ())) for group in _GROUPS_BY_TYPE.values()}
+
 
 @dataclass(frozen=True)
 class Files:
@@ -89,9 +91,9 @@ def check_tags(entries: Entries) -> None:
                 "the value is not of the shape it must have", tag=number, got=_start(entries, number)
             )
     for group in counts:
-        for needed in GROUPS.get(group, ()):
-            if needed not in entries:
-                raise MalformedRpmError(f"an array of the {group} group is missing", tag=needed)
+        missing = _NEEDED[group].difference(entries)
+        if missing:
+            raise MalformedRpmError(f"an array of the {group} group is missing", tag=min(missing))
 
 
 def check_identity(entries: Entries) -> Tuple[str, str]:
