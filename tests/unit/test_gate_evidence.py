@@ -303,5 +303,12 @@ def test_files_and_trees_are_judged_by_their_own_rules(kind: Kind) -> None:
     assert judged_with(bundle(attest(text, "marek", "joanna")), of=other) is Code.NO_RULE
 
 
+def test_what_cannot_be_compared_is_not_said_to_be() -> None:
+    gate = Gate(policy(rule(leaf(1), kind="file")), FakeEngine(), now=NOW, workers=1)
+    raw = bundle(attest(statement(Subject("image.iso", digests()), kind=Kind.FILE), "marek"))
+    found = gate.judge_digests(Kind.FILE, "image.iso", digests("other"), "@commandline", raw)
+    assert found.verdict.ignored == ("marek's signature is over other content",)
+
+
 def test_the_policy_can_be_asked_for() -> None:
     assert Gate(POLICY, FakeEngine(), now=NOW, workers=0).policy is POLICY
