@@ -55,7 +55,11 @@ def parse_config(data: bytes, *, path: str) -> Dict[str, str]:
     except (configparser.Error, UnicodeDecodeError) as error:
         raise ConfigError(str(error).replace("\n", " "), path=path) from None
     for section in parser.sections():
-        if section != "main":
+        if section == "bundles" and parser[section]:
+            raise ConfigError(
+                "this version looks for bundles beside the packages alone; [bundles] must be empty", path=path
+            )
+        if section not in ("main", "bundles"):
             raise ConfigError(f"unknown section [{section}]", path=path, expected="[main]")
     settings = dict(parser["main"]) if parser.has_section("main") else {}
     for key, value in settings.items():

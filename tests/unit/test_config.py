@@ -77,6 +77,12 @@ def test_what_cannot_be_understood_or_honoured_is_an_error_that_names_the_file(t
     assert "\n" not in str(caught.value)
 
 
+def test_places_for_bundles_are_an_error_until_they_are_looked_at(tmp_path: Path) -> None:
+    assert loaded(tmp_path, "[main]\nmode = warn\n[bundles]\n") == Config(enforcing=False)
+    with pytest.raises(ConfigError, match=r"multisig.conf: .*\[bundles\] must be empty"):
+        loaded(tmp_path, "[main]\n[bundles]\nfedora = /var/lib/rebuilders\n")
+
+
 def test_later_directories_overrule_earlier_ones(tmp_path: Path) -> None:
     for name, text in (("a", "mode = warn\njournal = /a"), ("b", "journal = /b")):
         (tmp_path / name).mkdir()
