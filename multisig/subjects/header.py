@@ -8,7 +8,6 @@ Pure: bytes in, values out.
 
 from __future__ import annotations
 
-import operator
 import struct
 from typing import Dict, List, Tuple
 
@@ -22,7 +21,6 @@ MAX_DATA = 64 << 20
 
 _INTRO = struct.Struct(">II")
 _INDEX = struct.Struct(">IIII")
-_OFFSET = operator.itemgetter(2)
 # Bytes of one value, to which rpm also aligns them (lib/header.c, typeAlign).
 _WIDTH = {CHAR: 1, INT8: 1, INT16: 2, INT32: 4, INT64: 8, BIN: 1}
 _ARRAYS = frozenset({STRING_ARRAY, I18NSTRING})
@@ -42,7 +40,7 @@ def parse_region(blob: bytes) -> Entries:
 
     ``blob`` is what ``header[HEADERIMMUTABLE]`` gives: index length, data length, index, data. Steps:
     1. The lengths span the blob exactly. 2. The first entry is tag 63 and its trailer, at the very end of the data,
-    covers the whole index. 3. No tag stands twice. 4. Sorted by offset, the entries' data follow each other without
+    covers the whole index. 3. No tag stands twice. 4. The entries' data follow each other in the index's order, without
     overlap, and with no more than the zero bytes that alignment needs between them. Raises MalformedRpmError.
     """
     index_count, _ = _lengths(blob)
@@ -50,10 +48,13 @@ def parse_region(blob: bytes) -> Entries:
     index: List[_Index] = list(_INDEX.iter_unpack(blob[_INTRO.size : start]))
     data = blob[start:]
     end = _check_trailer(index, data)
-    index[0] = (IMMUTABLE, BIN, end, 0)
-    index.sort(key=_OFFSET)
-    if index[0][2] != 0 or index[-1][2] != end:
-        raise MalformedRpmError("the tags' data does not begin at the beginning, or lies outside the region")
+    index = [*index[1:], (IMMUTABLE, BIN, end, 0)]
+    offsets = [entry[2] for entry in index]
+    if offsets[0] != 0:
+        raise MalformedRpmError("the first tag's data does not begin at the beginning", tag=index[0][0])
+    if offsets != sorted(offsets):
+        out_of_order = next(entry[0] for entry, after in zip(index, index[1:]) if entry[2] > after[2])
+        raise MalformedRpmError("the tag's data does not lie where the index's order has it", tag=out_of_order)
     entries: Entries = {}
     for (tag, kind, offset, count), following in zip(index, index[1:]):
         # Every entry's data reaches to the next one's: whatever lies between two belongs to the first, or is padding.
@@ -127,10 +128,8 @@ def _check_trailer(index: List[_Index], data: bytes) -> int:
 
 def _without_padding(value: bytes, length: int, following: _Index) -> bytes:
     """The first ``length`` bytes, where the others are zeros that align what follows; b"" where anything else is so."""
-    # The trailer is no array of integers: rpmbuild does not align it, but others do, to eight.
-    alignment = 8 if following[0] == IMMUTABLE else _WIDTH.get(following[1], 1)
     padding = len(value) - length
-    if 0 < padding < alignment and value.endswith(_ZEROS[:padding]):
+    if 0 < padding < _WIDTH.get(following[1], 1) and value.endswith(_ZEROS[:padding]):
         return value[:length]
     return b""
 

@@ -27,7 +27,7 @@ from multisig.subjects.structure import Files, check_files, check_identity, chec
 
 LEAD_SIZE = 96
 HEADER_MAGIC = b"\x8e\xad\xe8\x01"
-MAX_SIGNATURE_TAGS = 64
+MAX_SIGNATURE_TAGS = 32  # librpm, lib/package.c
 MAX_SIGNATURE_DATA = 16 << 20
 
 # Signature header tags that rpm acts on when it installs: IMA and fs-verity signatures of files (rpmtag.h).

@@ -53,7 +53,9 @@ def start(
 ) -> "subprocess.CompletedProcess[bytes]":
     """The program in a process of its own."""
     environment = {**CLEAN, "PYTHONPATH": str(CHECKOUT), **(env or {})}
-    command: List[Any] = [PYTHON, "-B", "-m", "multisig", *(word if isinstance(word, bytes) else str(word) for word in words)]
+    given = [word if isinstance(word, bytes) else str(word) for word in words]
+    # -B: where a test limits how long files may grow, a cut-off .pyc would break every later start.
+    command: List[Any] = [PYTHON, "-B", "-m", "multisig", *given]
     options.setdefault("stdout", subprocess.PIPE)
     return subprocess.run(command, env=environment, stderr=subprocess.PIPE, timeout=60, check=False, **options)
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multisig import report
+from multisig.text import plain
 from multisig.verdict import Code, LeafProgress, RuleOutcome, Verdict, refuse
 
 GOOD = Verdict(
@@ -96,7 +97,7 @@ def test_nothing_that_a_terminal_obeys_gets_through_from_anywhere(evil: str) -> 
 @settings(max_examples=50, deadline=None)
 @given(st.text(max_size=50))
 def test_plain_text_is_printable_and_what_is_printable_stays(text: str) -> None:
-    shown = report.plain(text)
+    shown = plain(text)
     assert shown.isprintable()
     shown.encode("utf-8")
     if text.isprintable():
