@@ -5,10 +5,10 @@ VENV := .venv
 export PYTHONDONTWRITEBYTECODE = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-unit lint bench clean
+.PHONY: help setup demo test test-unit test-rpm6 lint bench vectors fuzz clean
 
 help:        ## this list
-	@sed -n 's/^\([a-z-]*\): .*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z0-9-]*\): .*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 setup:       ## install what is missing of Debian's (or Fedora's) packages
 	@.ci/setup
@@ -21,6 +21,9 @@ test: setup  ## all tests, with real dnf, rpm and GnuPG
 
 test-unit:   ## the fast tests alone; installs nothing
 	$(PYTHON) -m pytest -q tests/unit
+
+test-rpm6: setup  ## content by rpm 6.1 and by this rpm, in a chroot; root, and 90 s more for the first time
+	$(PYTHON) -m pytest -q tests/chroot
 
 lint: setup $(VENV)/done  ## ruff, and mypy in its strict mode
 	$(VENV)/bin/ruff check .
@@ -38,6 +41,18 @@ $(VENV)/done: tests/requirements-lint.txt
 
 bench: setup ## what the checks cost, measured on 1,000 packages
 	$(PYTHON) -m fixtures.bench
+
+vectors:     ## the conformance vectors of rpm/v1, into build/vectors; installs nothing
+	$(PYTHON) -m fixtures.vectors build/vectors
+
+SECONDS = 60
+fuzz: setup $(VENV)/fuzz  ## fuzz what reads RPMs, bundles, OpenPGP and policies, each for SECONDS=60
+	$(VENV)/bin/python -m fixtures.fuzz --seconds $(SECONDS)
+
+$(VENV)/fuzz: $(VENV)/done tests/requirements-fuzz.txt
+	@echo "fuzz: installing atheris into $(VENV)"
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/requirements-fuzz.txt
+	@touch $@
 
 clean:       ## remove what the other targets made here
 	rm -rf build dist *.egg-info $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
