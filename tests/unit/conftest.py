@@ -3,15 +3,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
+from tests.unit.cli_bench import Bench, lay_out, make
 from tests.unit.openpgp_keys import Home, People
 
-# A machine with other work to do is no reason to fail.
-settings.register_profile("multisig", deadline=None)
+# A machine with other work to do is no reason to fail, nor is an unlucky draw of large examples. What function-scoped
+# fixtures give here is not changed by a test.
+UNHEEDED = (
+    HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much, HealthCheck.function_scoped_fixture
+)  # fmt: skip
+settings.register_profile("multisig", deadline=None, suppress_health_check=UNHEEDED)
 settings.load_profile("multisig")
 
 
@@ -23,3 +29,15 @@ def people() -> Iterator[People]:
         yield People(home)
     finally:
         home.close()
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, people: People) -> Path:
+    """What the command line's tests start from; nobody changes it."""
+    return make(tmp_path_factory.mktemp("cli"), people)
+
+
+@pytest.fixture
+def bench(made: Path, tmp_path: Path, people: People) -> Bench:
+    """A copy of it for one test."""
+    return lay_out(made, tmp_path, people)

@@ -19,8 +19,6 @@ from tests.unit.cli_bench import (
     Ran,
     call,
     empty,
-    lay_out,
-    make,
     malformed_bundle,
     one_line,
     start,
@@ -30,18 +28,6 @@ from tests.unit.cli_bench import (
     unknown_tag,
 )
 from tests.unit.core import CHANNEL
-from tests.unit.openpgp_keys import People
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, people: People) -> Path:
-    return make(tmp_path_factory.mktemp("cli"), people)
-
-
-@pytest.fixture
-def bench(made: Path, tmp_path: Path, people: People) -> Bench:
-    return lay_out(made, tmp_path, people)
-
 
 # --- manifest --------------------------------------------------------------------------------------------------------
 

@@ -16,23 +16,9 @@ from tests.unit.cli_bench import (
     NAMES,
     Bench,
     checked_json,
-    lay_out,
-    make,
     one_line,
     start,
 )
-from tests.unit.openpgp_keys import People
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, people: People) -> Path:
-    return make(tmp_path_factory.mktemp("cli"), people)
-
-
-@pytest.fixture
-def bench(made: Path, tmp_path: Path, people: People) -> Bench:
-    return lay_out(made, tmp_path, people)
-
 
 # --- a process of its own --------------------------------------------------------------------------------------------
 

@@ -20,8 +20,6 @@ from tests.unit.cli_bench import (
     call,
     checked_json,
     empty,
-    lay_out,
-    make,
     malformed_bundle,
     one_line,
     other_content,
@@ -33,18 +31,6 @@ from tests.unit.cli_bench import (
     weak_digests,
 )
 from tests.unit.core import statement
-from tests.unit.openpgp_keys import People
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, people: People) -> Path:
-    return make(tmp_path_factory.mktemp("cli"), people)
-
-
-@pytest.fixture
-def bench(made: Path, tmp_path: Path, people: People) -> Bench:
-    return lay_out(made, tmp_path, people)
-
 
 # --- verify: the answers ---------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ import hashlib
 from typing import Callable, Dict, FrozenSet, List, Tuple
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from fixtures.rpmedit import INT32, INT64, STRING, STRING_ARRAY, Rpm, Value
@@ -379,7 +379,7 @@ def _edit(package: Rpm, number: int, choice: int) -> None:
         package.set(number, entry.type, [*values[:place], new, *values[place + 1 :]])
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much])
+@settings(max_examples=60)
 @given(data=st.data())
 def test_whenever_the_manifests_differ_every_tag_that_differs_is_named(everything: Rpm, data: st.DataObject) -> None:
     present = [

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from typing import Dict, List, Optional, Tuple
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fixtures.cpio import Member
@@ -98,7 +98,7 @@ def test_the_first_differing_place(everything: Rpm, a: bytes, b: bytes, expected
 _CONTENT = st.lists(st.sampled_from([b"a", b"b\n", b"\n", b"aaaaaaa", b"\0"]), max_size=40).map(b"".join)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(prefix=_CONTENT, a=_CONTENT, b=_CONTENT)
 def test_the_place_is_where_a_reader_of_both_would_find_it(everything: Rpm, prefix: bytes, a: bytes, b: bytes) -> None:
     a, b = prefix + a, prefix + b

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Callable, Dict, Iterator, List, Optional
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fixtures.cpio import Member, write_cpio
@@ -174,7 +174,7 @@ def test_a_size_of_the_header_that_the_payload_does_not_have_costs_nothing(every
 # --- any byte ------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None)
 @given(place=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255))
 @pytest.mark.parametrize("compressor", NAMED_COMPRESSORS)
 def test_a_flipped_byte_of_the_payload_never_gives_other_content(
@@ -194,7 +194,7 @@ def test_a_flipped_byte_of_the_payload_never_gives_other_content(
     assert [(m.name, m.data) for m in package.members] == [(m.name, m.data) for m in everything.members]
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None)
 @given(place=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255))
 def test_a_flipped_byte_of_the_archive_never_gives_other_content(everything: Rpm, place: float, flip: int) -> None:
     archive = everything.archive

@@ -11,7 +11,7 @@ import struct
 from typing import Dict, Tuple
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fixtures.rpmedit import BIN, INT16, INT32, STRING, STRING_ARRAY, Entry, Rpm, Value, Values
@@ -240,7 +240,7 @@ def test_a_header_that_ends_a_little_early_is_refused(everything: Rpm, cut: int)
         judged(whole[: len(whole) - len(everything.payload) - cut])
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, deadline=None)
 @given(place=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255))
 def test_a_flipped_byte_of_the_header_is_refused_or_changes_the_digest_or_lies_in_a_left_out_tag(
     everything: Rpm, original: str, place: float, flip: int
@@ -267,7 +267,7 @@ def harmless(before: Entry, after: Entry) -> bool:
     return before.tag in (1028, 1095, 1096) and before.type in (INT16, INT32)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None)
 @given(data=st.binary(max_size=400), at_header=st.booleans())
 def test_arbitrary_bytes_in_place_of_a_header_are_refused(everything: Rpm, data: bytes, at_header: bool) -> None:
     packed = everything.pack()

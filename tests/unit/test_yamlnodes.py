@@ -8,7 +8,7 @@ from typing import List, Tuple
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multisig.errors import PolicyError
@@ -180,7 +180,7 @@ SNIPPETS = ["a", "b", ": ", "\n", "  ", "- ", "[", "]", "{", "}", ", ", "&x ", "
             "\U0001f600"]  # fmt: skip
 
 
-@settings(max_examples=200, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, deadline=None, database=None)
 @given(st.binary(max_size=200) | st.lists(st.sampled_from(SNIPPETS), max_size=40).map("".join).map(str.encode))
 def test_whatever_the_bytes_nothing_but_a_policy_error_comes_out(loader: str, text: bytes) -> None:
     try:
