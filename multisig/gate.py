@@ -8,22 +8,21 @@ payload. Only the second decides; nothing of the first is taken for granted in i
 
 from __future__ import annotations
 
-import hashlib
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Dict, List, Mapping, Optional, Protocol, Sequence, Tuple
 
-from multisig import bundle as bundles
-from multisig.bundle import Bundle
-from multisig.errors import BundleError, MalformedRpmError, UncheckedSignatureError, UnreadableError
-from multisig.evidence import Candidate, Evidence, Wanted, collect, content_variants
-from multisig.openpgp import Checked, Engine, Outcome
-from multisig.policy import Policy, Rule, Traits, matching_rules, undecided_rules
+from multisig.checking import Case, Checker
+from multisig.errors import MalformedRpmError, UnreadableError
+from multisig.evidence import Wanted, collect, content_variants
+from multisig.held import Held, hold
+from multisig.openpgp import Engine
+from multisig.policy import Policy, Requirement, Rule, Traits, matching_rules, undecided_rules
 from multisig.statement import Digests, Kind
 from multisig.subjects.payload import hash_payload, prove_payload
 from multisig.subjects.rpm import RpmSubject, read_identity, read_rpm
-from multisig.traits import guarding_rules, planned_traits, rpm_traits
-from multisig.verdict import Approval, Code, Verdict, approval, judge, plan, refuse
+from multisig.traits import guarding_rules, planned_traits, quorum_rule, rpm_traits
+from multisig.verdict import Approval, Code, Verdict, judge, refuse
 
 
 @dataclass(frozen=True)
@@ -61,33 +60,6 @@ class Judged:
     approvals: Tuple[Approval, ...] = ()
 
 
-@dataclass
-class _Held:
-    """What is known of one package's evidence: the raw bundles, what they hold together, or why they hold nothing.
-
-    ``used`` are the bytes of ``bundle``.
-    """
-
-    raw: List[bytes] = field(default_factory=list)
-    bundle: Optional[Bundle] = None
-    used: Optional[bytes] = None
-    problem: Optional[str] = None
-
-
-@dataclass
-class _Case:
-    """One subject under judgement."""
-
-    name: str
-    origin: str
-    rules: Tuple[Rule, ...]
-    evidence: Optional[Evidence]
-    untried: List[Candidate] = field(default_factory=list)
-    approvals: List[Approval] = field(default_factory=list)
-    ignored: List[str] = field(default_factory=list)
-    kind: Kind = Kind.RPM
-
-
 class Gate:
     """Judges one transaction's packages under one policy and one reading of the clock (seconds since the epoch).
 
@@ -97,11 +69,10 @@ class Gate:
 
     def __init__(self, policy: Policy, engine: Engine, *, now: int, workers: int) -> None:
         self._policy = policy
-        self._engine = engine
         self._now = now
         self._pool = ThreadPoolExecutor(max(1, workers), "multisig")
-        self._checked: "Dict[Tuple[str, bytes, str], Future[Checked]]" = {}
-        self._held: Dict[int, _Held] = {}
+        self._checker = Checker(policy, engine, self._pool, now=now)
+        self._held: Dict[int, Held] = {}
 
     def __enter__(self) -> "Gate":
         return self
@@ -150,8 +121,15 @@ class Gate:
     def judge_digests(self, kind: Kind, name: str, digests: Digests, repo: str, bundle: Optional[bytes]) -> Judged:
         """The verdict on a file or tree of these digests, with the bundle that lay beside it."""
         rules = matching_rules(self._policy, Traits(kind=kind.word, repo=repo, name="", obsoletes=(), content=None))
-        held = _held([bundle] if bundle is not None else [])
+        held = hold([bundle] if bundle is not None else [])
         return self._judge_case(kind, name, digests, repo, rules, held)
+
+    def judge_quorum(
+        self, kind: Kind, name: str, digests: Digests, quorum: Requirement, channel: str, bundle: Optional[bytes]
+    ) -> Judged:
+        """The verdict on a release or a policy of these digests: whether ``quorum`` signed it for ``channel``."""
+        rule = quorum_rule(f"quorum for the {kind.word}", kind.word, channel, quorum)
+        return self._judge_case(kind, name, digests, name, (rule,), hold([bundle] if bundle is not None else []))
 
     # Planned packages
 
@@ -167,7 +145,7 @@ class Gate:
             if early is not None:
                 judged[package.key] = Judged(early)
                 continue
-            held = self._held.get(package.key, _Held())
+            held = self._held.get(package.key, Held())
             variants[package.key] = content_variants(held.bundle, Kind.RPM, package.nevra) if held.bundle else ()
         attempt = 0
         pending = [package for package in packages if package.key in variants]
@@ -192,17 +170,17 @@ class Gate:
         variants: Mapping[int, Tuple[Digests, ...]],
         attempt: int,
     ) -> Dict[int, Judged]:
-        cases: Dict[int, _Case] = {}
+        cases: Dict[int, Case] = {}
         for package in packages:
             contents = variants[package.key]
             digests = contents[attempt] if attempt < len(contents) else None
             decidable = tuple(rule for rule in rules[package.key] if rule.signed_by is None)
-            held = self._held.get(package.key, _Held())
+            held = self._held.get(package.key, Held())
             case = self._case(Kind.RPM, package.nevra, digests, package.repo, decidable, held)
-            self._start(plan(case.rules, case.approvals, case.untried))
+            self._checker.begin(case)
             cases[package.key] = case
-        self._verify(list(cases.values()))
-        return {key: self._conclude(case, self._held.get(key, _Held()), None) for key, case in cases.items()}
+        self._checker.verify(list(cases.values()))
+        return {key: self._conclude(case, self._held.get(key, Held()), None) for key, case in cases.items()}
 
     def _judge_without_evidence(self, package: Package, rules: Tuple[Rule, ...]) -> Optional[Verdict]:
         """The planned packages that no bundle decides: without any rule, or with rules only the header can answer."""
@@ -258,7 +236,7 @@ class Gate:
         return judge(self._policy, rules, (), name=identity.nevra, origin=planned.repo, now=self._now)
 
     def _judge_subject(self, subject: RpmSubject, package: Package, rules: Tuple[Rule, ...]) -> Judged:
-        held = self._held.get(package.key, _Held())
+        held = self._held.get(package.key, Held())
         return self._judge_case(Kind.RPM, subject.name, subject.digests, package.repo, rules, held)
 
     def _judge_payload(
@@ -284,105 +262,36 @@ class Gate:
         """Fetch bundles beside those already held; whether anything new came."""
         news = False
         for key, raw in source.fetch(packages, fresh=fresh).items():
-            known = self._held.get(key, _Held()).raw
+            known = self._held.get(key, Held()).raw
             if raw not in known:
-                self._held[key] = _held([raw, *known])
+                self._held[key] = hold([raw, *known])
                 news = True
         return news
 
     def _judge_case(
-        self, kind: Kind, name: str, digests: Digests, origin: str, rules: Tuple[Rule, ...], held: _Held
+        self, kind: Kind, name: str, digests: Digests, origin: str, rules: Tuple[Rule, ...], held: Held
     ) -> Judged:
         case = self._case(kind, name, digests, origin, rules, held)
-        self._verify([case])
+        self._checker.verify([case])
         return self._conclude(case, held, digests)
 
     def _case(
-        self, kind: Kind, name: str, digests: Optional[Digests], origin: str, rules: Tuple[Rule, ...], held: _Held
-    ) -> _Case:
+        self, kind: Kind, name: str, digests: Optional[Digests], origin: str, rules: Tuple[Rule, ...], held: Held
+    ) -> Case:
         if held.bundle is None:
-            return _Case(name, origin, rules, None)
+            return Case(name, origin, rules, None)
         channels = frozenset(rule.channel for rule in rules if rule.channel is not None)
         evidence = collect(held.bundle, self._policy, Wanted(kind, name, digests, channels), self._now)
-        return _Case(name, origin, rules, evidence, list(evidence.candidates), kind=kind)
+        return Case(name, origin, rules, evidence, list(evidence.candidates), kind=kind)
 
-    def _conclude(self, case: _Case, held: _Held, digests: Optional[Digests]) -> Judged:
+    def _conclude(self, case: Case, held: Held, digests: Optional[Digests]) -> Judged:
         verdict = judge(
             self._policy, case.rules, case.approvals, name=case.name, origin=case.origin, now=self._now,
             evidence=case.evidence, ignored=case.ignored, problem=held.problem,
         )  # fmt: skip
         if not verdict.accepted and case.evidence is not None and case.evidence.others:
-            verdict = replace(verdict, ignored=verdict.ignored + self._over_other_content(case, case.evidence))
+            verdict = replace(verdict, ignored=verdict.ignored + self._checker.over_other_content(case, case.evidence))
         return Judged(verdict, digests, held.used, tuple(case.approvals))
-
-    def _over_other_content(self, case: _Case, evidence: Evidence) -> Tuple[str, ...]:
-        """Whose good signatures are over other content of the same name: the first thing a builder wants to know."""
-        counted = {item.signer for item in case.approvals}
-        trying = plan(case.rules, case.approvals, [item for item in evidence.others if item.signer not in counted])
-        self._start(trying)
-        good = dict.fromkeys(item.signer for item in trying if isinstance(self._approval(item), Approval))
-        hint = " (multisig diff shows what differs)" if case.kind is Kind.RPM else ""
-        return tuple(f"{signer}'s signature is over other content{hint}" for signer in good)
-
-    def _verify(self, cases: Sequence[_Case]) -> None:
-        """Try signatures, all subjects' next ones side by side, until the rules are satisfied or none is left."""
-        while True:
-            trying = [(case, plan(case.rules, case.approvals, case.untried)) for case in cases]
-            trying = [(case, candidates) for case, candidates in trying if candidates]
-            if not trying:
-                return
-            self._start([candidate for _, candidates in trying for candidate in candidates])
-            for case, candidates in trying:
-                for candidate in candidates:
-                    case.untried.remove(candidate)
-                    found = self._approval(candidate)
-                    if isinstance(found, Approval):
-                        case.approvals.append(found)
-                    else:
-                        case.ignored.append(found)
-
-    def _approval(self, candidate: Candidate) -> "Approval | str":
-        checked = self._checked[_identity(candidate)].result()
-        return approval(candidate, checked, self._policy, self._now)
-
-    def _start(self, candidates: Sequence[Candidate]) -> None:
-        """Have the engine verify, in the background, what it has not been given yet in this run."""
-        for candidate in candidates:
-            identity = _identity(candidate)
-            if identity not in self._checked:
-                self._checked[identity] = self._pool.submit(self._verify_one, candidate)
-
-    def _verify_one(self, candidate: Candidate) -> Checked:
-        try:
-            return self._engine.verify(candidate.data, candidate.signature, candidate.key.public)
-        except UncheckedSignatureError as error:
-            return Checked(Outcome.BAD, str(error))
-
-
-def _identity(candidate: Candidate) -> Tuple[str, bytes, str]:
-    packet = hashlib.sha256(candidate.signature.packet).digest()
-    return candidate.statement, packet, candidate.key.fingerprint
-
-
-def _held(raw: List[bytes]) -> _Held:
-    """Parse raw bundles as one. A malformed one takes nothing away from those that are not."""
-    parsed: Dict[bytes, Bundle] = {}
-    problem = None
-    for data in raw:
-        try:
-            parsed[data] = bundles.parse(data)
-        except BundleError as error:
-            problem = str(error)
-    if not parsed:
-        return _Held(raw, problem=problem)
-    first, only = next(iter(parsed.items()))
-    if len(parsed) > 1:
-        try:
-            union = bundles.merge(parsed.values())
-            return _Held(raw, union, bundles.encode(union))
-        except BundleError:
-            pass  # together they are too large: the newest alone
-    return _Held(raw, only, first)
 
 
 def _settled(judged: Judged) -> "Future[Judged]":

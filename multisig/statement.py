@@ -8,12 +8,15 @@ Pure: text in, values out.
 
 from __future__ import annotations
 
+import calendar
+import contextlib
 import enum
 import hashlib
 import json
 import re
+import time
 from dataclasses import dataclass
-from typing import Any, Iterable, Mapping, Optional, Tuple
+from typing import Any, Dict, Iterable, Mapping, Optional, Set, Tuple
 
 from multisig import strictjson
 from multisig.errors import StatementError
@@ -22,9 +25,13 @@ STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 MAX_SUBJECTS = 2000
 MAX_NAME = 1024
 MAX_SOURCE = 4096
+MAX_SERIAL = 10**18 - 1
 
 _CHANNEL = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}\Z")
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+_TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\Z", re.ASCII)
+_TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+_LAST_SECOND = 253402300799  # 9999-12-31T23:59:59Z
 _SHA512 = re.compile(r"[0-9a-f]{128}\Z")
 # NAME-EPOCH:VERSION-RELEASE.ARCH; one reading only: no part holds the separator that ends it.
 _NEVRA = re.compile(
@@ -39,10 +46,12 @@ class Kind(enum.Enum):
     RPM = "urn:multisig:rpm:v1"
     FILE = "urn:multisig:file:v1"
     TREE = "urn:multisig:tree:v1"
+    RELEASE = "urn:multisig:release:v1"
+    POLICY = "urn:multisig:policy:v1"
 
     @property
     def word(self) -> str:
-        """The kind as policies and ``--kind`` write it: rpm, file or tree."""
+        """The kind as policies and ``--kind`` write it: rpm, file or tree; also release and policy."""
         return self.name.lower()
 
 
@@ -65,12 +74,28 @@ class Subject:
 
 @dataclass(frozen=True)
 class Statement:
-    """What a person says: these subjects are approved for this channel. ``source`` is shown and never decided on."""
+    """What a person says: these subjects are approved for this channel. ``source`` is shown and never decided on.
+
+    Releases and policies have a ``serial``, from 1, of which the highest one seen wins; releases also the times, in
+    seconds since the epoch, at which they were ``issued`` and cease to be good (``expires``, the later one).
+    """
 
     kind: Kind
     channel: str
     subjects: Tuple[Subject, ...]
     source: Optional[str] = None
+    serial: Optional[int] = None
+    issued: Optional[int] = None
+    expires: Optional[int] = None
+
+#: What the predicate of each kind has to hold, and what it may.
+_PREDICATES: Mapping[Kind, Tuple[Set[str], Set[str]]] = {
+    Kind.RPM: ({"channel"}, {"source"}),
+    Kind.FILE: ({"channel"}, {"source"}),
+    Kind.TREE: ({"channel"}, {"source"}),
+    Kind.RELEASE: ({"channel", "serial", "issued", "expires"}, set()),
+    Kind.POLICY: ({"channel", "serial"}, set()),
+}
 
 
 def is_channel(text: str) -> bool:
@@ -110,9 +135,22 @@ def parse(text: str) -> Statement:
     return statement
 
 
-def make(kind: Kind, channel: str, subjects: Iterable[Subject], source: Optional[str] = None) -> Statement:
-    """A statement over the subjects in canonical order; raises StatementError where they cannot form one."""
-    return Statement(kind, channel, tuple(sorted(subjects, key=lambda subject: subject.name)), source)
+def make(
+    kind: Kind,
+    channel: str,
+    subjects: Iterable[Subject],
+    source: Optional[str] = None,
+    *,
+    serial: Optional[int] = None,
+    issued: Optional[int] = None,
+    expires: Optional[int] = None,
+) -> Statement:
+    """A statement over the subjects in canonical order; ``encode`` says whether it can be one.
+
+    ``issued`` and ``expires`` are seconds since the epoch.
+    """
+    ordered = tuple(sorted(subjects, key=lambda subject: subject.name))
+    return Statement(kind, channel, ordered, source, serial, issued, expires)
 
 
 def _dumps(value: Mapping[str, Any]) -> str:
@@ -120,9 +158,15 @@ def _dumps(value: Mapping[str, Any]) -> str:
 
 
 def _to_json(statement: Statement) -> Mapping[str, Any]:
-    predicate = {"channel": statement.channel}
+    predicate: Dict[str, Any] = {"channel": statement.channel}
     if statement.source is not None:
         predicate["source"] = statement.source
+    if statement.serial is not None:
+        predicate["serial"] = statement.serial
+    if statement.issued is not None:
+        predicate["issued"] = _timestamp(statement.issued)
+    if statement.expires is not None:
+        predicate["expires"] = _timestamp(statement.expires)
     subjects = []
     for subject in statement.subjects:
         digest = {"sha256": subject.digests.sha256, "sha512": subject.digests.sha512}
@@ -142,14 +186,48 @@ def _from_json(value: Any) -> Statement:
     if top["_type"] != STATEMENT_TYPE:
         raise StatementError("unknown _type", expected=STATEMENT_TYPE, got=_shown(top["_type"]))
     kind = _kind(top["predicateType"])
-    predicate = _object(top["predicate"], "the predicate", {"channel"}, {"source"})
+    needed, optional = _PREDICATES[kind]
+    predicate = _object(top["predicate"], "the predicate", needed, optional)
     channel = _text(predicate["channel"], "the channel")
     if not is_channel(channel):
         raise StatementError("not a channel name", expected="[a-z0-9][a-z0-9._-]{0,63}", got=_shown(channel))
     source = predicate.get("source")
     if source is not None and not 0 < len(_text(source, "the source")) <= MAX_SOURCE:
         raise StatementError(f"the source must have 1 to {MAX_SOURCE} characters")
-    return Statement(kind, channel, _subjects(top["subject"], kind), source)
+    statement = Statement(
+        kind,
+        channel,
+        _subjects(top["subject"], kind),
+        source,
+        _serial(predicate["serial"]) if "serial" in predicate else None,
+        _time(predicate["issued"]) if "issued" in predicate else None,
+        _time(predicate["expires"]) if "expires" in predicate else None,
+    )
+    if statement.issued is not None and statement.expires is not None and statement.issued >= statement.expires:
+        raise StatementError("a release must expire after it was issued")
+    return statement
+
+
+def _serial(value: Any) -> int:
+    if type(value) is not int or not 1 <= value <= MAX_SERIAL:
+        raise StatementError("a serial is a whole number from 1", got=_shown(value))
+    return value
+
+
+def _time(value: Any) -> int:
+    """Seconds since the epoch of a Timestamp (in-toto attestation, spec/v1/field_types.md: RFC 3339, UTC, "Z")."""
+    if isinstance(value, str) and _TIMESTAMP.match(value) is not None:
+        with contextlib.suppress(ValueError):
+            seconds = calendar.timegm(time.strptime(value, _TIME_FORMAT))
+            if seconds >= 0:
+                return seconds
+    raise StatementError("a time is written as 2026-01-31T12:00:00Z", got=_shown(value))
+
+
+def _timestamp(seconds: int) -> str:
+    if not 0 <= seconds <= _LAST_SECOND:
+        raise StatementError("a time must lie in the years 1970 to 9999", got=seconds)
+    return time.strftime(_TIME_FORMAT, time.gmtime(seconds))
 
 
 def _kind(value: Any) -> Kind:
@@ -160,8 +238,9 @@ def _kind(value: Any) -> Kind:
 
 
 def _subjects(value: Any, kind: Kind) -> Tuple[Subject, ...]:
-    if not isinstance(value, list) or not 1 <= len(value) <= MAX_SUBJECTS:
-        raise StatementError(f"subject must be a list of 1 to {MAX_SUBJECTS}")
+    most = 1 if kind is Kind.RELEASE else MAX_SUBJECTS
+    if not isinstance(value, list) or not 1 <= len(value) <= most:
+        raise StatementError(f"subject must be a list of 1 to {most}")
     subjects = tuple(_subject(item, kind) for item in value)
     for before, after in zip(subjects, subjects[1:]):
         if before.name >= after.name:
@@ -187,7 +266,9 @@ def _subject(value: Any, kind: Kind) -> Subject:
 def _is_subject_name(name: str, kind: Kind) -> bool:
     if kind is Kind.RPM:
         return len(name) <= MAX_NAME and is_nevra(name)
-    return 0 < len(name) <= MAX_NAME and "/" not in name and "\0" not in name and name not in (".", "..")
+    # A policy names its key files as it does itself: relative to its folder.
+    parts = name.split("/") if kind is Kind.POLICY else [name]
+    return len(name) <= MAX_NAME and not any(part in ("", ".", "..") or "/" in part or "\0" in part for part in parts)
 
 
 def _hex(value: Any, pattern: "re.Pattern[str]") -> str:

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import re
-from typing import Tuple
+from typing import Optional, Tuple
 
-from multisig.policy import ContentTraits, Policy, Rule, Traits
+from multisig.policy import ContentTraits, Policy, Requirement, Rule, Traits
 from multisig.subjects.rpm import RpmSubject
 
 # Whoever may ship these could switch the checks off: the policy, the plugins and the checker, rpm's macros.
@@ -41,9 +41,12 @@ def guarding_rules(policy: Policy, subject: RpmSubject) -> Tuple[Rule, ...]:
     """With policy-quorum set, a package that ships the policy, the plugins or rpm macros needs that quorum as well."""
     if policy.quorum is None or not any(_GUARDED.match(path) for path in subject.files.paths):
         return ()
-    return (
-        Rule(
-            name="policy-quorum", kind="rpm", repos=None, packages=None, content=None, channel=policy.channel,
-            require=policy.quorum, release=None, signed_by=None, exempt=None, file_signatures=False,
-        ),
+    return (quorum_rule("policy-quorum", "rpm", policy.channel, policy.quorum),)
+
+
+def quorum_rule(name: str, kind: str, channel: Optional[str], require: Requirement) -> Rule:
+    """A rule that nobody wrote into the list of rules, but that has to be satisfied as if they had."""
+    return Rule(
+        name=name, kind=kind, repos=None, packages=None, content=None, channel=channel,
+        require=require, release=None, signed_by=None, exempt=None, file_signatures=False,
     )  # fmt: skip

@@ -7,6 +7,7 @@ import argparse
 import json
 import os
 import time
+from contextlib import closing
 from datetime import datetime, timezone
 from typing import Dict, List, Mapping, Optional, Sequence
 
@@ -17,7 +18,7 @@ from multisig.cli.subject import base_name, hush_librpm, kind_of
 from multisig.errors import MalformedTreeError, MultisigError, UnreadableError, UsageError
 from multisig.files import open_regular, read_bounded, read_if_there
 from multisig.gate import Gate, Package
-from multisig.openpgp import GpgvEngine
+from multisig.openpgp import open_engine
 from multisig.policy import load_policy
 from multisig.statement import Kind
 from multisig.subjects.file import hash_file
@@ -33,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     failure: Optional[MultisigError] = None
     workers = len(os.sched_getaffinity(0)) + 1
     hush_librpm()
-    with GpgvEngine() as engine, Gate(policy, engine, now=now, workers=workers) as gate:
+    with closing(open_engine()) as engine, Gate(policy, engine, now=now, workers=workers) as gate:
         for number, path in enumerate(options.paths):
             try:
                 verdicts.append(_verify(gate, number, path, options, bundle))

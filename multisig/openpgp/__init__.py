@@ -15,6 +15,7 @@ from multisig.openpgp.model import Checked, Engine, Outcome, PublicKey, Signatur
 from multisig.openpgp.packets import parse_signature, parse_signature_packet
 
 if TYPE_CHECKING:
+    from multisig.openpgp.engines import open_engine
     from multisig.openpgp.gpgv import GpgvEngine
     from multisig.openpgp.signing import Signer
 
@@ -32,6 +33,7 @@ __all__ = [
     "armor",
     "dearmor",
     "key_problem",
+    "open_engine",
     "parse_public_key",
     "parse_signature",
     "parse_signature_packet",
@@ -39,11 +41,15 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Import the two that are costly (PEP 562)."""
+    """Import what is costly (PEP 562)."""
     if name == "GpgvEngine":
         from multisig.openpgp.gpgv import GpgvEngine
 
         return GpgvEngine
+    if name == "open_engine":
+        from multisig.openpgp.engines import open_engine
+
+        return open_engine
     if name == "Signer":
         from multisig.openpgp.signing import Signer
 

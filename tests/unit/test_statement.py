@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from multisig.errors import StatementError
 from multisig.statement import (
     MAX_NAME,
+    MAX_SERIAL,
     MAX_SOURCE,
     MAX_SUBJECTS,
     Digests,
@@ -287,17 +288,98 @@ def test_channels(text: str) -> None:
     assert is_channel(text)
 
 
+RELEASE: Dict[str, Any] = {
+    "_type": "https://in-toto.io/Statement/v1",
+    "predicate": {
+        "channel": CHANNEL, "expires": "2026-02-14T00:00:00Z", "issued": "2026-01-31T12:00:00Z", "serial": 7,
+    },
+    "predicateType": "urn:multisig:release:v1",
+    "subject": [{"digest": {"sha256": "a" * 64, "sha512": "b" * 128}, "name": "repomd.xml"}],
+}  # fmt: skip
+POLICY: Dict[str, Any] = {
+    "_type": "https://in-toto.io/Statement/v1",
+    "predicate": {"channel": CHANNEL, "serial": 8},
+    "predicateType": "urn:multisig:policy:v1",
+    "subject": [
+        {"digest": {"sha256": "a" * 64, "sha512": "b" * 128}, "name": "keys/marek.asc"},
+        {"digest": {"sha256": "c" * 64, "sha512": "d" * 128}, "name": "policy.yaml"},
+    ],
+}
+
+
+def test_a_release_is_read_and_its_times_are_seconds() -> None:
+    release = parse(canonical(RELEASE))
+    assert (release.kind, release.serial) == (Kind.RELEASE, 7)
+    assert (release.issued, release.expires) == (1769860800, 1771027200)
+    assert encode(release) == canonical(RELEASE)
+
+
+def test_a_policy_names_its_key_files_relative_to_its_folder() -> None:
+    found = parse(canonical(POLICY))
+    assert (found.kind, found.serial) == (Kind.POLICY, 8)
+    assert [item.name for item in found.subjects] == ["keys/marek.asc", "policy.yaml"]
+
+
+def _of_predicate(base: Dict[str, Any], **changes: Any) -> str:
+    predicate = {**base["predicate"], **changes}
+    kept = {name: value for name, value in predicate.items() if value is not ...}
+    return canonical({**base, "predicate": kept})
+
+
+WRONG_PREDICATES: Dict[str, str] = {
+    **{f"release without {name}": _of_predicate(RELEASE, **{name: ...}) for name in ("serial", "issued", "expires")},
+    "policy without serial": _of_predicate(POLICY, serial=...),
+    "policy with an end": _of_predicate(POLICY, expires="2026-02-14T00:00:00Z"),
+    "release with a source": _of_predicate(RELEASE, source="git+https://example.org"),
+    "serial 0": _of_predicate(RELEASE, serial=0),
+    "serial true": _of_predicate(RELEASE, serial=True),
+    "serial a string": _of_predicate(RELEASE, serial="7"),
+    "serial null": _of_predicate(RELEASE, serial=None),
+    "serial of 19 digits": _of_predicate(RELEASE, serial=10**18),
+    "expires a number": _of_predicate(RELEASE, expires=1771027200),
+    "expires before it was issued": _of_predicate(RELEASE, expires="2026-01-31T11:59:59Z"),
+    "expires when it was issued": _of_predicate(RELEASE, expires="2026-01-31T12:00:00Z"),
+    "a time with fractions": _of_predicate(RELEASE, expires="2026-02-14T00:00:00.5Z"),
+    "a time of another zone": _of_predicate(RELEASE, expires="2026-02-14T00:00:00+01:00"),
+    "a time in lower case": _of_predicate(RELEASE, expires="2026-02-14t00:00:00z"),
+    "a day that does not exist": _of_predicate(RELEASE, expires="2026-02-30T00:00:00Z"),
+    "a leap second": _of_predicate(RELEASE, expires="2026-02-14T00:00:60Z"),
+    "a time before 1970": _of_predicate(RELEASE, issued="1969-12-31T23:59:59Z"),
+    "a time with a newline": _of_predicate(RELEASE, expires="2026-02-14T00:00:00Z\n"),
+    "digits of another script in a time": _of_predicate(RELEASE, expires="2026-02-14T00:00:0\u0660Z"),
+    "two subjects of a release": canonical({**RELEASE, "subject": POLICY["subject"]}),
+    "a key file that climbs": canonical(POLICY).replace("keys/marek", "../marek"),
+    "an absolute key file": canonical(POLICY).replace("keys/marek", "/marek"),
+    "an rpm with a serial": _of_predicate(GOOD, serial=1),
+}
+
+
+@pytest.mark.parametrize("what", sorted(WRONG_PREDICATES))
+def test_a_release_or_policy_of_another_shape_is_refused(what: str) -> None:
+    with pytest.raises(StatementError):
+        parse(WRONG_PREDICATES[what])
+
+
+@pytest.mark.parametrize("seconds", [-1, 253402300800, 10**30])
+def test_times_beyond_the_calendar_are_not_encoded(seconds: int) -> None:
+    with pytest.raises(StatementError):
+        encode(make(Kind.RELEASE, CHANNEL, [Subject("repomd.xml", digests())], serial=1, issued=0, expires=seconds))
+
+
 # --- properties ------------------------------------------------------------------------------------------------------
 
 NUMBERS = st.integers(0, 3).map(str)
 DIGESTS = st.builds(lambda one, two: Digests(digests(one).sha256, digests(two).sha512), NUMBERS, NUMBERS)
 SOURCES = st.none() | st.text(st.characters(blacklist_categories=["Cs"]), min_size=1, max_size=20)
+SERIALS = st.integers(1, MAX_SERIAL)
+TIMES = st.integers(0, 253402300799)
 CHANNELS = st.sampled_from([CHANNEL, "a", "0_.-"])
 
 
 @st.composite
 def statements(draw: Callable[[Any], Any]) -> Statement:
     kind = draw(st.sampled_from(Kind))
+    most = 1 if kind is Kind.RELEASE else 4
     names = st.builds(
         "{}-{}:{}-{}.{}".format, NAMES, st.integers(0, 99), PART, PART, st.sampled_from(["noarch", "x86_64"])
     )
@@ -307,9 +389,13 @@ def statements(draw: Callable[[Any], Any]) -> Statement:
     payloads: st.SearchStrategy[Optional[str]] = st.none()
     if kind is Kind.RPM:
         payloads |= NUMBERS.map(lambda number: digests(number).sha256)
-    subjects = draw(
-        st.lists(st.builds(Subject, names, DIGESTS, payloads), min_size=1, max_size=4, unique_by=lambda item: item.name)
-    )
+    lines = st.builds(Subject, names, DIGESTS, payloads)
+    subjects = draw(st.lists(lines, min_size=1, max_size=most, unique_by=lambda item: item.name))
+    if kind is Kind.POLICY:
+        return make(kind, draw(CHANNELS), subjects, serial=draw(SERIALS))
+    if kind is Kind.RELEASE:
+        issued, end = sorted(draw(st.sets(TIMES, min_size=2, max_size=2)))
+        return make(kind, draw(CHANNELS), subjects, serial=draw(SERIALS), issued=issued, expires=end)
     return make(kind, draw(CHANNELS), subjects, draw(SOURCES))
 
 

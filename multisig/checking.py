@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Tries the signatures that are worth it, side by side, each once in a run, and takes none for more than it is."""
+
+from __future__ import annotations
+
+import hashlib
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field
+from typing import Dict, List, Optional, Sequence, Tuple
+
+from multisig.errors import UncheckedSignatureError
+from multisig.evidence import Candidate, Evidence
+from multisig.openpgp import Checked, Engine, Outcome
+from multisig.policy import Policy, Rule
+from multisig.statement import Kind
+from multisig.verdict import Approval, approval, plan
+
+
+@dataclass
+class Case:
+    """One subject under judgement."""
+
+    name: str
+    origin: str
+    rules: Tuple[Rule, ...]
+    evidence: Optional[Evidence]
+    untried: List[Candidate] = field(default_factory=list)
+    approvals: List[Approval] = field(default_factory=list)
+    ignored: List[str] = field(default_factory=list)
+    kind: Kind = Kind.RPM
+
+
+class Checker:
+    """Has ``engine`` verify signatures in ``pool``; what it found of one is kept for the whole run.
+
+    ``now`` is the policy's clock, in seconds since the epoch.
+    """
+
+    def __init__(self, policy: Policy, engine: Engine, pool: Executor, *, now: int) -> None:
+        self._policy = policy
+        self._engine = engine
+        self._pool = pool
+        self._now = now
+        self._checked: "Dict[Tuple[str, bytes, str], Future[Checked]]" = {}
+
+    def begin(self, case: Case) -> None:
+        """Start on the signatures that ``verify`` will need first, without waiting for them."""
+        self._start(plan(case.rules, case.approvals, case.untried))
+
+    def verify(self, cases: Sequence[Case]) -> None:
+        """Try signatures, all subjects' next ones side by side, until the rules are satisfied or none is left."""
+        while True:
+            trying = [(case, plan(case.rules, case.approvals, case.untried)) for case in cases]
+            trying = [(case, candidates) for case, candidates in trying if candidates]
+            if not trying:
+                return
+            self._start([candidate for _, candidates in trying for candidate in candidates])
+            for case, candidates in trying:
+                for candidate in candidates:
+                    case.untried.remove(candidate)
+                    found = self._approval(candidate)
+                    if isinstance(found, Approval):
+                        case.approvals.append(found)
+                    else:
+                        case.ignored.append(found)
+
+    def over_other_content(self, case: Case, evidence: Evidence) -> Tuple[str, ...]:
+        """Whose good signatures are over other content of the same name: the first thing a builder wants to know."""
+        counted = {item.signer for item in case.approvals}
+        trying = plan(case.rules, case.approvals, [item for item in evidence.others if item.signer not in counted])
+        self._start(trying)
+        good = dict.fromkeys(item.signer for item in trying if isinstance(self._approval(item), Approval))
+        hint = " (multisig diff shows what differs)" if case.kind is Kind.RPM else ""
+        return tuple(f"{signer}'s signature is over other content{hint}" for signer in good)
+
+    def _approval(self, candidate: Candidate) -> "Approval | str":
+        checked = self._checked[_identity(candidate)].result()
+        return approval(candidate, checked, self._policy, self._now)
+
+    def _start(self, candidates: Sequence[Candidate]) -> None:
+        """Have the engine verify, in the background, what it has not been given yet in this run."""
+        for candidate in candidates:
+            identity = _identity(candidate)
+            if identity not in self._checked:
+                self._checked[identity] = self._pool.submit(self._verify_one, candidate)
+
+    def _verify_one(self, candidate: Candidate) -> Checked:
+        try:
+            return self._engine.verify(candidate.data, candidate.signature, candidate.key.public)
+        except UncheckedSignatureError as error:
+            return Checked(Outcome.BAD, str(error))
+
+
+def _identity(candidate: Candidate) -> Tuple[str, bytes, str]:
+    packet = hashlib.sha256(candidate.signature.packet).digest()
+    return candidate.statement, packet, candidate.key.fingerprint

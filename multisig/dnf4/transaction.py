@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One dnf transaction before the gate: what is planned, the files that rpm is going to open, what is recorded."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from concurrent.futures import Future
+from typing import Callable, Deque, Dict, List, Mapping, Optional, Sequence, Set, Tuple
+
+import dnf
+import rpm
+
+from multisig import report
+from multisig.config import Config
+from multisig.dnf4.downloads import Bundles
+from multisig.dnf4.meter import Meter
+from multisig.errors import RefusedError
+from multisig.gate import Gate, Judged, Package
+from multisig.journal import Entry, Journal
+from multisig.openpgp import open_engine
+from multisig.pin import Pinned, Pinner
+from multisig.policy import load_policy
+from multisig.text import plain
+
+_AHEAD = 16
+
+
+class Transaction:
+    """One dnf transaction. ``urls`` maps a downloaded file's path to its URL; ``say`` takes a line for the user."""
+
+    def __init__(self, base: "dnf.Base", config: Config, urls: Mapping[str, str], say: Callable[[str], None]) -> None:
+        self._base = base
+        self._config = config
+        self._say = say
+        self._source = Bundles(base, urls)
+        self._packages: Dict[int, Package] = {}
+        self._handles: Dict[int, "dnf.package.Package"] = {}
+        self._pinned: List[Pinned] = []
+        self._warned: Set[Tuple[str, str]] = set()
+        self._decision: Optional[int] = None
+        self._journal = Journal(config.journal)
+        policy = load_policy(config.policy)
+        self._engine = open_engine(config.openpgp)
+        self._gate = Gate(policy, self._engine, now=int(time.time()), workers=_workers())
+
+    def judge_planned(self) -> None:
+        """Judge what is planned; raises RefusedError before anything is downloaded."""
+        judged = self._gate.judge_planned(self._planned(), self._source)
+        if all(item.verdict.accepted for item in judged):
+            return
+        if self._config.enforcing:
+            self._record("planned", judged)
+        self._refuse_or_warn(judged, "nothing was downloaded or installed")
+
+    def judge_files(self) -> None:
+        """Judge the files that rpm is going to open, pin them, record the decision; raises RefusedError."""
+        started = time.monotonic()
+        packages = self._planned()
+        self._check_elements(packages)
+        judged = self._judge_files(packages)
+        self._decision = self._record("at hand", judged)
+        if all(item.verdict.accepted for item in judged):
+            self._say(report.acceptance([item.verdict for item in judged], time.monotonic() - started))
+        else:
+            self._refuse_or_warn(judged, "nothing was installed")
+
+    def finished(self) -> None:
+        """Note in the journal that the transaction went through."""
+        if self._decision is not None:
+            self._journal.finish(self._decision, time=int(time.time()))
+
+    def close(self) -> None:
+        """End what runs, and give up temporary files and pinned copies."""
+        self._gate.close()
+        self._engine.close()
+        while self._pinned:
+            self._pinned.pop().close()
+
+    def _planned(self) -> List[Package]:
+        """Every package that goes in, whatever the transaction calls it; for the same one always the same Package."""
+        for handle in self._base.transaction.install_set:
+            key = id(handle)
+            if key not in self._packages:
+                self._packages[key] = _package(key, handle)
+                self._handles[key] = handle
+                self._source.add(self._packages[key], handle)
+        current = {id(handle) for handle in self._base.transaction.install_set}
+        return sorted((self._packages[key] for key in current), key=lambda package: package.nevra)
+
+    def _judge_files(self, packages: Sequence[Package]) -> List[Judged]:
+        copies = self._base.conf.cachedir
+        os.makedirs(copies, exist_ok=True)
+        pinner = Pinner(copies, user=os.geteuid())
+        sizes = [self._size(package) for package in packages]
+        meter = Meter(self._base, "verifying packages", sum(sizes))
+        judged: List[Judged] = []
+        running: "Deque[Tuple[Future[Judged], Pinned, int]]" = deque()
+
+        def settle() -> None:
+            future, pinned, size = running.popleft()
+            judged.append(future.result())
+            if not pinned.copied:
+                pinned.close()
+                self._pinned.remove(pinned)
+            meter.add(size)
+
+        for package, size in zip(packages, sizes):
+            handle = self._handles[package.key]
+            path = handle.localPkg()
+            pinned = pinner.pin(path)
+            self._pinned.append(pinned)
+            # From here on dnf, and rpm through it, opens what is judged below, and nothing else.
+            handle.localPkg = lambda pinned=pinned: pinned.path
+            running.append((self._gate.judge_file(pinned.fd, path, package, self._source), pinned, size))
+            if len(running) > _AHEAD:
+                settle()
+        while running:
+            settle()
+        meter.end()
+        return judged
+
+    def _size(self, package: Package) -> int:
+        try:
+            return os.stat(self._handles[package.key].localPkg()).st_size
+        except OSError:
+            return 0
+
+    def _check_elements(self, packages: Sequence[Package]) -> None:
+        """What rpm was told to install, by headers it read before now, is what is about to be judged."""
+        expected = sorted(package.nevra for package in packages)
+        found = sorted(_element_nevra(element) for element in self._base._ts if element.Type() == _TR_ADDED)
+        if found != expected:
+            odd = sorted(set(found) ^ set(expected)) or found
+            raise RefusedError(
+                f"multisig: refused; rpm's transaction is not the one that was planned: {plain(', '.join(odd))}"
+            )
+
+    def _record(self, stage: str, judged: Sequence[Judged]) -> int:
+        entries = [
+            Entry(
+                item.verdict, getattr(item.digests, "sha256", None), getattr(item.digests, "sha512", None), item.bundle
+            )
+            for item in judged
+        ]
+        policy = self._gate.policy
+        return self._journal.record(
+            entries, time=int(time.time()), stage=stage, mode="enforce" if self._config.enforcing else "warn",
+            accepted=all(item.verdict.accepted for item in judged), serial=policy.serial, policy=policy.sha256,
+        )  # fmt: skip
+
+    def _refuse_or_warn(self, judged: Sequence[Judged], consequence: str) -> None:
+        verdicts = [item.verdict for item in judged]
+        if self._config.enforcing:
+            raise RefusedError(report.refusal(verdicts, consequence=consequence))
+        refused = {(verdict.name, verdict.message) for verdict in verdicts if not verdict.accepted}
+        if not refused <= self._warned:
+            self._say(report.warning(verdicts))
+        self._warned |= refused
+
+
+_TR_ADDED = 1  # rpmte.h
+
+
+def _package(key: int, handle: "dnf.package.Package") -> Package:
+    nevra = f"{handle.name}-{handle.epoch or 0}:{handle.version}-{handle.release}.{handle.arch}"
+    obsoletes = tuple(str(relation).split(" ")[0] for relation in handle.obsoletes)
+    return Package(key, nevra, handle.name, handle.reponame, obsoletes)
+
+
+def _element_nevra(element: "rpm.te") -> str:
+    return f"{element.N()}-{element.E() or 0}:{element.V()}-{element.R()}.{element.A()}"
+
+
+def _workers() -> int:
+    # One more than there are processors: each waits for its gpgv's start and end.
+    return len(os.sched_getaffinity(0)) + 1
