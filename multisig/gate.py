@@ -19,6 +19,7 @@ from multisig.held import Held, hold
 from multisig.openpgp import Engine
 from multisig.policy import Policy, Requirement, Rule, Traits, matching_rules, undecided_rules
 from multisig.statement import Digests, Kind
+from multisig.subjects import Progress
 from multisig.subjects.payload import hash_payload, prove_payload
 from multisig.subjects.rpm import RpmSubject, read_identity, read_rpm
 from multisig.traits import guarding_rules, planned_traits, quorum_rule, rpm_traits
@@ -103,7 +104,15 @@ class Gate:
             judged.update(self._judge_names(refused, rules))
         return [judged[package.key] for package in packages]
 
-    def judge_file(self, fd: int, path: str, package: Package, source: BundleSource) -> "Future[Judged]":
+    def judge_file(
+        self,
+        fd: int,
+        path: str,
+        package: Package,
+        source: BundleSource,
+        *,
+        progress: Optional[Progress] = None,
+    ) -> "Future[Judged]":
         """Judge the RPM at ``fd``, which the caller has pinned and leaves alone until the result is there.
 
         ``path`` names the file for people; ``package`` is what the front end planned, with an empty ``nevra`` where
@@ -111,10 +120,11 @@ class Gate:
         3. Rules are chosen by the header. 4. File signatures are refused unless a rule allows them. 5. The evidence
         for its digests is collected and verified. 6. The rules are judged. 7. The payload is the one that a sufficient
         number of signers vouch for to the byte, or is decompressed and held against the signed header: this last step
-        goes on while the caller has the next file judged. Raises UnreadableError, here or from the result.
+        goes on while the caller has the next file judged, and ``progress`` is told, from its thread, of the bytes that
+        it reads, at most twice the file's. Raises UnreadableError, here or from the result.
         """
         try:
-            return self._judge_file(fd, path, package, source)
+            return self._judge_file(fd, path, package, source, progress)
         except UnreadableError as error:
             raise error.at(path) from None
 
@@ -195,7 +205,9 @@ class Gate:
 
     # Files at hand
 
-    def _judge_file(self, fd: int, path: str, package: Package, source: BundleSource) -> "Future[Judged]":
+    def _judge_file(
+        self, fd: int, path: str, package: Package, source: BundleSource, progress: Optional[Progress]
+    ) -> "Future[Judged]":
         try:
             subject = read_rpm(fd)
         except MalformedRpmError as error:
@@ -217,7 +229,7 @@ class Gate:
         if asking and not judged.verdict.accepted and self._take([package], source, fresh=True):
             judged = self._judge_subject(subject, package, rules)
         if judged.verdict.accepted and judged.verdict.code is Code.OK:
-            return self._pool.submit(self._judge_payload, fd, path, subject, rules, judged)
+            return self._pool.submit(self._judge_payload, fd, path, subject, rules, judged, progress)
         return _settled(judged)
 
     def _judge_unfit(self, fd: int, path: str, planned: Package, error: MalformedRpmError) -> Verdict:
@@ -240,16 +252,22 @@ class Gate:
         return self._judge_case(Kind.RPM, subject.name, subject.digests, package.repo, rules, held)
 
     def _judge_payload(
-        self, fd: int, path: str, subject: RpmSubject, rules: Tuple[Rule, ...], judged: Judged
+        self,
+        fd: int,
+        path: str,
+        subject: RpmSubject,
+        rules: Tuple[Rule, ...],
+        judged: Judged,
+        progress: Optional[Progress],
     ) -> Judged:
         """Runs in a thread: it must not touch what the gate holds."""
         verdict = judged.verdict
         try:
-            payload = hash_payload(fd, subject)
+            payload = hash_payload(fd, subject, progress=progress)
             vouching = [item for item in judged.approvals if item.payload == payload]
             vouched = judge(self._policy, rules, vouching, name=verdict.name, origin=verdict.origin, now=self._now)
             if not vouched.accepted:
-                prove_payload(fd, subject)
+                prove_payload(fd, subject, progress=progress)
         except MalformedRpmError as error:
             return replace(judged, verdict=refuse(verdict.name, verdict.origin, Code(error.code), str(error)))
         except UnreadableError as error:

@@ -10,8 +10,11 @@ import shutil
 import subprocess
 import tempfile
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, List, Mapping
 
+from multisig.cli.progress import Bar, progress
+from multisig.cli.subject import base_name, bytes_to_read
 from multisig.errors import MultisigError, UsageError
 from multisig.files import open_regular
 from multisig.text import plain
@@ -34,10 +37,13 @@ def run(options: argparse.Namespace) -> int:
     if options.deep and options.json:
         raise UsageError("--deep and --json do not go together: diffoscope's report is a text")
     diffoscope = _diffoscope() if options.deep else None
+    paths = (options.a, options.b)
     with ExitStack() as stack:
-        a, b = (_open(stack, path) for path in (options.a, options.b))
+        bar = stack.enter_context(progress("comparing", lambda: sum(bytes_to_read(path, "rpm") for path in paths)))
+        a, b = (_open(stack, path, bar) for path in paths)
         comparison = compare(a.subject, b.subject)
         places = first_places(a, b, comparison.changed_files)
+        bar.close()
     if options.json:
         print(diffjson.answer(a, b, comparison, places))
     else:
@@ -54,7 +60,7 @@ def error_json(error: MultisigError) -> str:
     return json.dumps({"same": False, "error": failure, "a": None, "b": None, "differences": [], "ignored": []})
 
 
-def _open(stack: ExitStack, path: str) -> "Opened":
+def _open(stack: ExitStack, path: str, bar: Bar) -> "Opened":
     """A package whose payload has been proven: without that, equal headers would say nothing about the files."""
     from multisig.subjects.payload import hash_payload, prove_payload
     from multisig.subjects.places import Opened
@@ -63,8 +69,9 @@ def _open(stack: ExitStack, path: str) -> "Opened":
     fd = open_regular(path)
     stack.callback(os.close, fd)
     subject = read_rpm(fd, path=path)
-    hash_payload(fd, subject, path=path)
-    prove_payload(fd, subject, path=path)
+    with bar.part(f"checking {base_name(path)}", partial(bytes_to_read, path, "rpm")) as advance:
+        hash_payload(fd, subject, path=path, progress=advance)
+        prove_payload(fd, subject, path=path, progress=advance)
     return Opened(fd, subject, path)
 
 

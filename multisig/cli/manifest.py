@@ -6,8 +6,10 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from functools import partial
 
-from multisig.cli.subject import hush_librpm, kind_of
+from multisig.cli.progress import progress
+from multisig.cli.subject import base_name, bytes_to_read, hush_librpm, kind_of
 from multisig.errors import UsageError
 from multisig.files import open_regular
 from multisig.statement import Digests, Kind
@@ -20,7 +22,8 @@ def run(options: argparse.Namespace) -> int:
     if kind is Kind.FILE:
         raise UsageError("only RPMs and trees have a manifest; a file is named by its own digests", path=path)
     if kind is Kind.TREE:
-        manifest = tree_manifest(path)
+        with progress(f"reading {base_name(path)}", partial(bytes_to_read, path, None)) as bar:
+            manifest = tree_manifest(path, progress=bar)
         digests = manifest_digests(manifest)
     else:
         manifest, digests = _rpm(path)

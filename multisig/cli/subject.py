@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 from typing import Optional
 
+from multisig.errors import MultisigError
 from multisig.files import open_regular
 from multisig.statement import Kind
 from multisig.subjects import RPM_LEAD
@@ -23,6 +24,19 @@ def kind_of(path: str, forced: Optional[str]) -> Kind:
     finally:
         os.close(fd)
     return Kind.RPM if is_rpm or path.endswith(".rpm") else Kind.FILE
+
+
+def bytes_to_read(path: str, forced: Optional[str]) -> int:
+    """About how many bytes judging or signing a path takes to read, for a progress bar; 0 where that fails."""
+    try:
+        kind = kind_of(path, forced)
+        if kind is Kind.TREE:
+            walk = os.walk(path)
+            return sum(os.lstat(os.path.join(folder, name)).st_size for folder, _, names in walk for name in names)
+        # An RPM's payload is hashed as it is, and then decompressed.
+        return os.stat(path).st_size * (2 if kind is Kind.RPM else 1)
+    except (MultisigError, OSError):
+        return 0
 
 
 def base_name(path: str) -> str:

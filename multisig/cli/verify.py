@@ -9,18 +9,21 @@ import os
 import time
 from contextlib import closing
 from datetime import datetime, timezone
-from typing import Dict, List, Mapping, Optional, Sequence
+from functools import partial
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from multisig import report
 from multisig.bundle import MAX_BUNDLE
 from multisig.cli.bundles import bundle_path
-from multisig.cli.subject import base_name, hush_librpm, kind_of
+from multisig.cli.progress import progress
+from multisig.cli.subject import base_name, bytes_to_read, hush_librpm, kind_of
 from multisig.errors import MalformedTreeError, MultisigError, UnreadableError, UsageError
 from multisig.files import open_regular, read_bounded, read_if_there
 from multisig.gate import Gate, Package
 from multisig.openpgp import open_engine
 from multisig.policy import load_policy
 from multisig.statement import Kind
+from multisig.subjects import Progress
 from multisig.subjects.file import hash_file
 from multisig.subjects.tree import manifest_digests, tree_manifest
 from multisig.verdict import Code, Verdict, refuse
@@ -30,17 +33,10 @@ def run(options: argparse.Namespace) -> int:
     now = _moment(options.at) if options.at is not None else int(time.time())
     policy = load_policy(options.policy)
     bundle = read_bounded(options.bundle, MAX_BUNDLE) if options.bundle is not None else None
-    verdicts: List[Verdict] = []
-    failure: Optional[MultisigError] = None
     workers = len(os.sched_getaffinity(0)) + 1
     hush_librpm()
     with closing(open_engine()) as engine, Gate(policy, engine, now=now, workers=workers) as gate:
-        for number, path in enumerate(options.paths):
-            try:
-                verdicts.append(_verify(gate, number, path, options, bundle))
-            except UnreadableError as error:
-                failure = failure or error
-                verdicts.append(refuse(path, options.repo, Code.UNREADABLE, str(error)))
+        verdicts, failure = _verify_all(gate, options, bundle)
     if options.json:
         print(_json(verdicts, failure))
     else:
@@ -70,21 +66,42 @@ class _Given:
         return found
 
 
-def _verify(gate: Gate, number: int, path: str, options: argparse.Namespace, bundle: Optional[bytes]) -> Verdict:
+def _verify_all(
+    gate: Gate, options: argparse.Namespace, bundle: Optional[bytes]
+) -> Tuple[List[Verdict], Optional[MultisigError]]:
+    """A verdict on each path, and what could not be read first of all, if anything."""
+    verdicts: List[Verdict] = []
+    failure: Optional[MultisigError] = None
+    sizes = [partial(bytes_to_read, path, options.kind) for path in options.paths]
+    with progress("verifying", lambda: sum(size() for size in sizes)) as bar:
+        for number, path in enumerate(options.paths):
+            with bar.part(f"verifying {base_name(path)}", sizes[number]) as advance:
+                try:
+                    verdicts.append(_verify(gate, number, path, options, bundle, advance))
+                except UnreadableError as error:
+                    failure = failure or error
+                    verdicts.append(refuse(path, options.repo, Code.UNREADABLE, str(error)))
+    return verdicts, failure
+
+
+def _verify(
+    gate: Gate, number: int, path: str, options: argparse.Namespace, bundle: Optional[bytes], advance: Progress
+) -> Verdict:
     kind = kind_of(path, options.kind)
     given = _Given(path, bundle)
     if kind is Kind.TREE:
         try:
-            digests = manifest_digests(tree_manifest(path))
+            digests = manifest_digests(tree_manifest(path, progress=advance))
         except MalformedTreeError as error:
             return refuse(base_name(path), options.repo, Code(error.code), str(error))
         return gate.judge_digests(kind, base_name(path), digests, options.repo, given.raw).verdict
     fd = open_regular(path)
     try:
         if kind is Kind.FILE:
-            _, digests = hash_file(fd, path=path)
+            _, digests = hash_file(fd, path=path, progress=advance)
             return gate.judge_digests(kind, base_name(path), digests, options.repo, given.raw).verdict
-        return gate.judge_file(fd, path, Package(number, "", "", options.repo), given).result().verdict
+        package = Package(number, "", "", options.repo)
+        return gate.judge_file(fd, path, package, given, progress=advance).result().verdict
     finally:
         os.close(fd)
 

@@ -16,6 +16,7 @@ from typing import Callable, Iterator, Mapping, Optional, Protocol
 import rpm
 
 from multisig.errors import PayloadMismatchError
+from multisig.subjects import Progress
 
 CHUNK = 1 << 18
 _INPUT = 1 << 16
@@ -101,31 +102,37 @@ def check_magic(fd: int, offset: int, compressor: Optional[bytes]) -> bytes:
     return name
 
 
-def decompressed(fd: int, offset: int, compressor: Optional[bytes]) -> Iterator[bytes]:
+def decompressed(
+    fd: int, offset: int, compressor: Optional[bytes], *, progress: Optional[Progress] = None
+) -> Iterator[bytes]:
     """The payload at ``offset`` to the end of the file, decompressed, in chunks of at most CHUNK bytes.
 
-    Raises PayloadMismatchError where the magic, the stream or its end is not as it must be: one stream that ends with
-    the file. The consumer bounds how much it takes.
+    ``progress`` is told of compressed bytes, as they are read. Raises PayloadMismatchError where the magic, the stream
+    or its end is not as it must be: one stream that ends with the file. The consumer bounds how much it takes.
     """
     name = check_magic(fd, offset, compressor)
     if name == b"":
-        return _raw(fd, offset)
+        return _raw(fd, offset, progress)
     if name == b"zstd":
         _check_single_zstd_frame(fd, offset)
-        return _by_librpm(fd, offset)
-    return _by_python(fd, offset, _DECOMPRESSORS[name])
+        return _by_librpm(fd, offset, progress)
+    return _by_python(fd, offset, _DECOMPRESSORS[name], progress)
 
 
-def _raw(fd: int, offset: int) -> Iterator[bytes]:
+def _raw(fd: int, offset: int, progress: Optional[Progress]) -> Iterator[bytes]:
     while True:
         data = os.pread(fd, CHUNK, offset)
         if not data:
             return
         offset += len(data)
+        if progress is not None:
+            progress(len(data))
         yield data
 
 
-def _by_python(fd: int, offset: int, make: "Callable[[], _Decompressor]") -> Iterator[bytes]:
+def _by_python(
+    fd: int, offset: int, make: "Callable[[], _Decompressor]", progress: Optional[Progress]
+) -> Iterator[bytes]:
     stream = make()
     hungry = True
     try:
@@ -134,6 +141,8 @@ def _by_python(fd: int, offset: int, make: "Callable[[], _Decompressor]") -> Ite
             if hungry or stream.needs_input:
                 data = os.pread(fd, _INPUT, offset)
                 offset += len(data)
+                if progress is not None:
+                    progress(len(data))
             output = stream.decompress(data, CHUNK)
             if output:
                 yield output
@@ -147,7 +156,7 @@ def _by_python(fd: int, offset: int, make: "Callable[[], _Decompressor]") -> Ite
         raise PayloadMismatchError("bytes follow the payload's compressed stream")
 
 
-def _by_librpm(fd: int, offset: int) -> Iterator[bytes]:
+def _by_librpm(fd: int, offset: int, progress: Optional[Progress]) -> Iterator[bytes]:
     os.lseek(fd, offset, os.SEEK_SET)
     stream = rpm.fd(fd, "r", "zstdio")
     try:
@@ -158,6 +167,10 @@ def _by_librpm(fd: int, offset: int) -> Iterator[bytes]:
                 raise PayloadMismatchError(f"the payload does not decompress: {error}") from None
             if not data:
                 return
+            if progress is not None:
+                # librpm reads through a descriptor of its own, which shares this one's position.
+                before, offset = offset, os.lseek(fd, 0, os.SEEK_CUR)
+                progress(offset - before)
             yield data
     finally:
         stream.close()

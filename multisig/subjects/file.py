@@ -5,15 +5,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-from typing import Callable, Optional, Tuple
+from typing import Optional, Tuple
 
 from multisig.errors import UnreadableError
 from multisig.statement import Digests
+from multisig.subjects import Progress
 
 _READ = 1 << 20
 
 
-def hash_file(fd: int, *, path: str = "", progress: Optional[Callable[[int], None]] = None) -> Tuple[int, Digests]:
+def hash_file(fd: int, *, path: str = "", progress: Optional[Progress] = None) -> Tuple[int, Digests]:
     """The size in bytes and the digests of the file at ``fd``; ``progress`` is told how many bytes each step read.
 
     Raises UnreadableError where the disk fails.

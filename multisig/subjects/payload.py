@@ -15,6 +15,7 @@ import stat
 from typing import Dict, Iterator, List, Optional, Set
 
 from multisig.errors import MalformedRpmError, PayloadMismatchError, UnreadableError
+from multisig.subjects import Progress
 from multisig.subjects.decompress import check_magic, decompressed
 from multisig.subjects.header import integers, strings
 from multisig.subjects.prefetch import prefetched
@@ -30,8 +31,8 @@ _WORTH_A_THREAD = 8 << 20
 _PAYLOADDIGEST, _PAYLOADDIGESTALGO = 5092, 5093
 
 
-def hash_payload(fd: int, subject: RpmSubject, *, path: str = "") -> str:
-    """SHA-256 (hex) of the compressed payload: all bytes after the header.
+def hash_payload(fd: int, subject: RpmSubject, *, path: str = "", progress: Optional[Progress] = None) -> str:
+    """SHA-256 (hex) of the compressed payload: all bytes after the header. ``progress`` is told of bytes as they pass.
 
     Raises PayloadMismatchError where the header names another SHA-256 for it (rpm would stop there, midway), or the
     payload's magic is not the compressor's.
@@ -46,6 +47,8 @@ def hash_payload(fd: int, subject: RpmSubject, *, path: str = "") -> str:
                 break
             digest.update(data)
             offset += len(data)
+            if progress is not None:
+                progress(len(data))
     except OSError as error:
         raise UnreadableError(f"cannot be read: {error.strerror}", path=path or None) from None
     except MalformedRpmError as error:
@@ -57,15 +60,15 @@ def hash_payload(fd: int, subject: RpmSubject, *, path: str = "") -> str:
     return found
 
 
-def prove_payload(fd: int, subject: RpmSubject, *, path: str = "") -> None:
+def prove_payload(fd: int, subject: RpmSubject, *, path: str = "", progress: Optional[Progress] = None) -> None:
     """Hold the payload at ``fd`` against the subject's signed file list.
 
     Every file of the list that is not %ghost is there once; none other; sizes, digests and link targets are those of
-    the header; nothing follows the archive, nor the compressed stream. Raises PayloadMismatchError, or
-    UnreadableError where the disk fails.
+    the header; nothing follows the archive, nor the compressed stream. ``progress`` is told of compressed bytes as they
+    are read. Raises PayloadMismatchError, or UnreadableError where the disk fails.
     """
     try:
-        chunks = decompressed(fd, subject.payload_offset, subject.compressor)
+        chunks = decompressed(fd, subject.payload_offset, subject.compressor, progress=progress)
         if sum(subject.files.sizes) > _WORTH_A_THREAD:
             chunks = prefetched(chunks)
         _Archive(_Stream(chunks), subject.files).prove()

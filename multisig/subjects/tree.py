@@ -10,16 +10,17 @@ import hashlib
 import os
 import stat
 import unicodedata
-from typing import Callable, Iterator, List, Optional, Tuple
+from typing import Iterator, List, Optional, Tuple
 
 from multisig.errors import MalformedTreeError, UnreadableError
 from multisig.statement import Digests
+from multisig.subjects import Progress
 from multisig.subjects.file import hash_file
 
 MANIFEST = "Manifest"
 
 
-def tree_manifest(path: str, *, progress: Optional[Callable[[int], None]] = None) -> bytes:
+def tree_manifest(path: str, *, progress: Optional[Progress] = None) -> bytes:
     """The Manifest of the tree at ``path``: ``DATA path size SHA256 hex SHA512 hex`` lines, sorted by path as bytes.
 
     Symbolic links, special files and names that are not UTF-8 are refused, as is a ``Manifest`` at the top that says
@@ -34,7 +35,7 @@ def tree_manifest(path: str, *, progress: Optional[Callable[[int], None]] = None
             if not stat.S_ISREG(os.fstat(fd).st_mode):
                 raise MalformedTreeError("was replaced while the tree was read", path=shown)
             if inside == MANIFEST:
-                own = hash_file(fd, path=shown)[1]
+                own = hash_file(fd, path=shown, progress=progress)[1]
             else:
                 lines.append((encoded, _line(fd, inside, shown, progress)))
         finally:
@@ -94,7 +95,7 @@ def _escaped(char: str) -> str:
     return f"\\x{code:02X}" if code <= 0x7F else f"\\u{code:04X}"
 
 
-def _line(fd: int, inside: str, shown: str, progress: Optional[Callable[[int], None]]) -> bytes:
+def _line(fd: int, inside: str, shown: str, progress: Optional[Progress]) -> bytes:
     size, digests = hash_file(fd, path=shown, progress=progress)
     return f"DATA {escape_path(inside)} {size} SHA256 {digests.sha256} SHA512 {digests.sha512}\n".encode()
 

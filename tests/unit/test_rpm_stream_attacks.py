@@ -6,7 +6,7 @@ Payload digests and sizes in both headers are made to fit, so that only the cont
 
 from __future__ import annotations
 
-from typing import Callable, Dict, Iterator, List, Optional
+from typing import Any, Callable, Dict, Iterator, List, Optional
 
 import pytest
 from hypothesis import given, settings
@@ -148,9 +148,9 @@ def test_compression_bombs_end_at_the_signed_sizes(
     assert len(package.payload) < BOMB >> 6
     taken = 0
 
-    def counted(fd: int, offset: int, name: Optional[bytes]) -> Iterator[bytes]:
+    def counted(fd: int, offset: int, name: Optional[bytes], **options: Any) -> Iterator[bytes]:
         nonlocal taken
-        for chunk in decompressed(fd, offset, name):
+        for chunk in decompressed(fd, offset, name, **options):
             taken += len(chunk)
             yield chunk
 
