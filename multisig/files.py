@@ -9,7 +9,7 @@ import os
 import stat
 import tempfile
 from contextlib import contextmanager, suppress
-from typing import Iterator, Optional
+from typing import Iterator, Optional, Tuple
 
 from multisig.errors import UnreadableError
 
@@ -57,15 +57,20 @@ def read_if_there(path: str, limit: int) -> Optional[bytes]:
     return read_bounded(path, limit)
 
 
-def write_whole(path: str, data: bytes, *, mode: int = 0o644) -> None:
+def write_whole(path: str, data: bytes, *, mode: int = 0o644, alone: bool = False) -> None:
     """Write to a temporary name beside ``path``, sync, rename: readers see the old file or the new one, whole.
+
+    ``alone`` says that nobody else writes there meanwhile (see ``locked``): the temporary file is then called the same
+    every time, so that processes that were killed leave one behind at most, and the next one takes it away.
 
     Raises UnreadableError; the old file is untouched then, and the temporary one gone.
     """
     directory, name = os.path.split(os.path.abspath(path))
     temporary = None
     try:
-        fd, temporary = tempfile.mkstemp(prefix=f".{name[:50]}.", dir=directory)
+        fd, temporary = (
+            _temporary_alone(directory, name) if alone else tempfile.mkstemp(prefix=f".{name[:50]}.", dir=directory)
+        )
         with os.fdopen(fd, "wb") as stream:
             stream.write(data)
             stream.flush()
@@ -98,6 +103,14 @@ def locked(path: str) -> Iterator[None]:
         yield
     finally:
         os.close(fd)
+
+
+def _temporary_alone(directory: str, name: str) -> Tuple[int, str]:
+    # Never the file that is there: in a folder that others write to it may be a link to anything.
+    path = os.path.join(directory, f".{name[:50]}.part")
+    with suppress(FileNotFoundError):
+        os.unlink(path)
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), path
 
 
 def _sync_directory(directory: str) -> None:

@@ -107,6 +107,14 @@ def is_nevra(text: str) -> bool:
     return _NEVRA.match(text) is not None
 
 
+def package_name(nevra: str) -> str:
+    """The NAME in NAME-EPOCH:VERSION-RELEASE.ARCH; raises StatementError where it is none."""
+    found = _NEVRA.match(nevra)
+    if found is None:
+        raise StatementError("not a package's full name", expected="NAME-EPOCH:VERSION-RELEASE.ARCH", got=_shown(nevra))
+    return found["name"]
+
+
 def statement_id(text: str) -> str:
     """SHA-256 (hex) of a statement's text: how the journal, ledgers and ``retired: statements`` name it."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -146,6 +146,12 @@ def _sign(commands: "argparse._SubParsersAction[Parser]") -> None:
 def _merge(commands: "argparse._SubParsersAction[Parser]") -> None:
     parser = _command(commands, "merge", "merge", "unite bundles; needs no key, and adds to OUT.msig if it is there")
     parser.add_argument("-o", "--output", metavar="OUT.msig", required=True)
+    parser.add_argument(
+        "--policy", metavar="P", help="put first what counts under this policy, and say what each package still needs"
+    )
+    parser.add_argument(
+        "--repo-id", metavar="ID", help="the id of the repository that they are for; default: all rules' repositories"
+    )
     parser.add_argument("inputs", metavar="IN.msig", nargs="+")
 
 

@@ -9,7 +9,7 @@ from multisig import bundle
 from multisig.bundle import SUFFIX, Bundle
 from multisig.cli.subject import base_name
 from multisig.errors import BundleError
-from multisig.files import read_bounded, write_whole
+from multisig.files import read_bounded, read_if_there, write_whole
 
 
 def bundle_path(path: str) -> str:
@@ -25,6 +25,17 @@ def read_bundle(path: str) -> Bundle:
         raise error.at(path) from None
 
 
+def write_bundle(path: str, content: Bundle) -> None:
+    """Write it, if that changes anything; the caller holds the lock. Raises BundleError where it breaks a limit."""
+    try:
+        data = bundle.encode(content)
+    except BundleError as error:
+        raise error.at(path) from None
+    if not os.path.islink(path) and read_if_there(path, bundle.MAX_BUNDLE) == data:
+        return
+    write_whole(path, data, alone=True)
+
+
 def extend_bundle(path: str, additions: "list[Bundle]") -> None:
     """Write the union of the bundle at ``path``, where there is one, and the additions; the caller holds the lock.
 
@@ -32,7 +43,7 @@ def extend_bundle(path: str, additions: "list[Bundle]") -> None:
     """
     before = [read_bundle(path)] if os.path.lexists(path) else []
     try:
-        data = bundle.encode(bundle.merge(additions + before))
+        union = bundle.merge(additions + before)
     except BundleError as error:
         raise error.at(path) from None
-    write_whole(path, data)
+    write_bundle(path, union)

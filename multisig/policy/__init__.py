@@ -22,6 +22,7 @@ from multisig.policy.model import (
     satisfied_by,
 )
 from multisig.policy.parse import load_policy, parse_policy
+from multisig.policy.publishing import publishing_policy
 from multisig.policy.select import ContentTraits, Traits, matching_rules, undecided_rules
 from multisig.policy.standing import can_sign
 
@@ -48,6 +49,7 @@ __all__ = [
     "load_policy",
     "matching_rules",
     "parse_policy",
+    "publishing_policy",
     "satisfied_by",
     "undecided_rules",
 ]

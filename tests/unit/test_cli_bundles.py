@@ -8,13 +8,15 @@ import resource
 import signal
 import sqlite3
 from pathlib import Path
-from typing import Callable, Dict, List
+from typing import Callable, Dict, List, Set
 
 import pytest
 
-from multisig.bundle import parse
+from multisig.bundle import Attestation, Bundle, encode, parse
+from multisig.statement import Subject
 from tests.unit.cli_bench import (
     NAMES,
+    NEVRA,
     Bench,
     Ran,
     call,
@@ -27,7 +29,7 @@ from tests.unit.cli_bench import (
     truncated,
     unknown_tag,
 )
-from tests.unit.core import CHANNEL
+from tests.unit.core import CHANNEL, digests, statement
 
 # --- manifest --------------------------------------------------------------------------------------------------------
 
@@ -64,6 +66,13 @@ def test_what_has_no_manifest_is_2_and_prints_nothing(bench: Bench, name: str) -
 # --- merge -----------------------------------------------------------------------------------------------------------
 
 
+FLOOD = [statement(Subject(f"junk-0:{number}-1.noarch", digests())) for number in range(80)]
+
+
+def signatures(path: Path) -> Set[str]:
+    return {armored for item in parse(path.read_bytes()).attestations for armored in item.signatures}
+
+
 def parts(bench: Bench) -> List[Path]:
     return [bench.write(f"{name}.msig", bench.bundle(name)) for name in NAMES]
 
@@ -82,24 +91,110 @@ def test_merging_is_a_union_whatever_the_order_and_adds_to_what_is_there(bench: 
     results.add(out.read_bytes())
     assert len(results) == 1
     (merged,) = results
-    assert {signature for item in parse(merged).attestations for signature in item.signatures} == {
-        signature for path in (marek, joanna, rafal) for item in parse(path.read_bytes()).attestations
-        for signature in item.signatures
-    }  # fmt: skip
+    assert signatures(out) == signatures(marek) | signatures(joanna) | signatures(rafal)
+    assert merged == out.read_bytes()
     assert bench.verify("--bundle", out, bench.rpm)["rc"] == 0
 
 
-@pytest.mark.parametrize("bad", [b"", b"[" * 20_000, b"nonsense", b'{"multisig":"bundle/v1"}', b"x" * (2 << 20)])
-@pytest.mark.parametrize("where", ["input", "output"])
-def test_a_bad_bundle_is_2_and_nothing_is_lost(bench: Bench, bad: bytes, where: str) -> None:
+BAD = [b"", b"[" * 20_000, b"nonsense", b'{"multisig":"bundle/v1"}', b"x" * (2 << 20)]
+BAD_NAMES = ["empty", "nested", "text", "half", "oversized"]
+
+
+@pytest.mark.parametrize("bad", BAD, ids=BAD_NAMES)
+def test_a_bad_bundle_is_dropped_by_name_and_the_others_are_merged(bench: Bench, bad: bytes) -> None:
     good = bench.write("good.msig", bench.bundle("marek"))
-    before = bench.bundle("joanna")
-    out = bench.write("out.msig", before if where == "input" else bad)
+    out = bench.write("out.msig", bench.bundle("joanna"))
     broken = bench.write("bad.msig", bad)
-    ran = call("merge", "-o", out, good, *([broken] if where == "input" else []))
+    ran = call("merge", "-o", out, broken, good)
+    assert (ran.rc, ran.out) == (0, "")
+    one_line(ran.err, f"{broken}: dropped: ")
+    assert signatures(out) == signatures(good) | signatures(bench.write("before", bench.bundle("joanna")))
+
+
+@pytest.mark.parametrize("bad", BAD, ids=BAD_NAMES)
+def test_nothing_is_written_over_what_is_no_bundle(bench: Bench, bad: bytes) -> None:
+    good = bench.write("good.msig", bench.bundle("marek"))
+    out = bench.write("out.msig", bad)
+    ran = call("merge", "-o", out, good)
     assert (ran.rc, ran.out) == (2, "")
-    one_line(ran.err, broken if where == "input" else out)
-    assert out.read_bytes() == (before if where == "input" else bad)
+    one_line(ran.err, out)
+    assert out.read_bytes() == bad
+
+
+@pytest.mark.parametrize("bad", BAD, ids=BAD_NAMES)
+def test_where_no_input_is_a_bundle_nothing_is_written(bench: Bench, bad: bytes) -> None:
+    broken = bench.write("bad.msig", bad)
+    ran = call("merge", "-o", bench.folder / "out.msig", broken)
+    assert ran.rc == 2
+    assert "none of the inputs is a bundle" in ran.err
+    assert not (bench.folder / "out.msig").exists()
+
+
+def test_an_input_that_cannot_be_read_is_2_once_the_others_are_merged(bench: Bench) -> None:
+    good = bench.write("good.msig", bench.bundle("marek"))
+    ran = call("merge", "-o", bench.folder / "out.msig", bench.folder / "missing.msig", good)
+    assert ran.rc == 2
+    one_line(ran.err, "missing.msig")
+    assert signatures(bench.folder / "out.msig") == signatures(good)
+
+
+def test_malformed_parts_are_dropped_by_name_and_the_rest_of_the_bundle_is_taken(bench: Bench) -> None:
+    whole = parse(bench.bundle("marek", "joanna")).attestations[0]
+    junk = (
+        Attestation(whole.statement.replace(",", ", ", 1), whole.signatures),
+        Attestation(whole.statement, ("no signature", whole.signatures[0] + "x" * 9000, *whole.signatures)),
+    )
+    mixed = bench.write("mixed.msig", encode(Bundle(junk)))
+    ran = call("merge", "-o", bench.folder / "out.msig", mixed)
+    assert (ran.rc, ran.out) == (0, "")
+    lines = ran.err.splitlines()
+    assert len(lines) == 3
+    assert f"{mixed}: attestation 1: dropped: the statement is not in canonical form" in lines[0]
+    assert f"{mixed}: attestation 2, signature 1: dropped" in lines[1]
+    assert f"{mixed}: attestation 2, signature 2: dropped: longer than 8192 bytes" in lines[2]
+    assert signatures(bench.folder / "out.msig") == set(whole.signatures)
+
+
+def test_a_union_that_no_bundle_holds_is_2_and_a_policy_keeps_what_counts(bench: Bench) -> None:
+    real = bench.write("real.msig", bench.bundle("marek", "joanna"))
+    junk = [
+        bench.write(f"junk{half}.msig", encode(Bundle(tuple(Attestation(text, ()) for text in some))))
+        for half, some in enumerate((FLOOD[:40], FLOOD[40:]))
+    ]
+    out = bench.folder / "out.msig"
+    assert call("merge", "-o", out, *junk[:1]).rc == 0
+    before = out.read_bytes()
+    ran = call("merge", "-o", out, junk[1], real)
+    assert ran.rc == 2
+    one_line(ran.err, "--policy")
+    assert out.read_bytes() == before
+    ran = call("merge", "--policy", bench.policy, "-o", out, junk[1], real)
+    assert ran.rc == 0
+    assert "17 statements, 0 signatures: dropped" in ran.err
+    assert signatures(out) == signatures(real)
+    assert parse(out.read_bytes()).attestations[0].statement == parse(real.read_bytes()).attestations[0].statement
+    again = out.read_bytes()
+    assert call("merge", "--policy", bench.policy, "-o", out, real).rc == 0
+    assert out.read_bytes() == again
+
+
+def test_with_a_policy_merge_says_what_each_package_still_needs(bench: Bench) -> None:
+    out = bench.folder / "out.msig"
+    ran = call("merge", "--policy", bench.policy, "-o", out, bench.write("a.msig", bench.bundle("marek")))
+    assert (ran.rc, ran.err) == (0, "")
+    assert f"{NEVRA}: 1 of 2 builders signed (marek); needs 1 more of: joanna, rafal" in ran.out
+    assert "0 of 1 have what the policy asks for" in ran.out
+    ran = call("merge", "--policy", bench.policy, "-o", out, bench.write("b.msig", bench.bundle("rafal")))
+    assert (ran.rc, ran.out, ran.err) == (0, "1 of 1 have what the policy asks for\n", "")
+    ran = call("merge", "--policy", bench.policy, "--repo-id", "other", "-o", out, bench.folder / "a.msig")
+    assert "no rule of the policy matches it" in ran.out
+
+
+def test_a_repository_s_id_without_a_policy_is_2(bench: Bench) -> None:
+    good = bench.write("good.msig", bench.bundle("marek"))
+    ran = call("merge", "--repo-id", "x", "-o", bench.folder / "out.msig", good)
+    assert ran.rc == 2
+    one_line(ran.err, "--policy")
 
 
 @pytest.mark.parametrize("out", ["nowhere/out.msig", "", ".", "hello.rpm/out.msig", "/dev/full", "/proc/out.msig"])
