@@ -16,10 +16,10 @@ setup:       ## install what is missing of Debian's (or Fedora's) packages
 demo: setup  ## watch dnf accept one package and refuse four
 	@$(PYTHON) -m fixtures.demo
 
-test: setup  ## all tests, with real dnf, rpm and GnuPG
+test: setup $(VENV)/pysequoia/done  ## all tests, with real dnf, rpm and GnuPG
 	$(PYTHON) -m pytest -q
 
-test-unit:   ## the fast tests alone; installs nothing
+test-unit: $(VENV)/pysequoia/done  ## the fast tests alone; installs pysequoia into .venv and nothing else
 	$(PYTHON) -m pytest -q tests/unit
 
 test-rpm6: setup  ## content by rpm 6.1 and by this rpm, in a chroot; root, and 90 s more for the first time
@@ -39,7 +39,14 @@ $(VENV)/done: tests/requirements-lint.txt
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/requirements-lint.txt
 	@touch $@
 
-bench: setup ## what the checks cost, measured on 1,000 packages
+# The system's Python cannot see a venv's modules, so the tests add this folder to its path.
+$(VENV)/pysequoia/done: tests/requirements-sequoia.txt
+	$(MAKE) setup
+	@echo "test: installing pysequoia into $(VENV)/pysequoia"
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --upgrade --target $(@D) -r tests/requirements-sequoia.txt
+	@touch $@
+
+bench: setup $(VENV)/pysequoia/done  ## what the checks cost, measured on 1,000 packages
 	$(PYTHON) -m fixtures.bench
 
 vectors:     ## the conformance vectors of rpm/v1, into build/vectors; installs nothing

@@ -11,6 +11,7 @@ from typing import Dict, Iterable
 from multisig import paths
 from multisig.errors import ConfigError, UnreadableError
 from multisig.files import read_if_there
+from multisig.openpgp import engines
 
 FILE_NAME = "multisig.conf"
 _MAX_CONFIG = 64 << 10
@@ -24,7 +25,7 @@ class Config:
     enforcing: bool = True
     policy: str = paths.POLICY
     journal: str = paths.JOURNAL
-    openpgp: str = "auto"
+    openpgp: str = engines.AUTO
 
 
 def load_config(directories: Iterable[str]) -> Config:
@@ -72,9 +73,9 @@ def parse_config(data: bytes, *, path: str) -> Dict[str, str]:
 def _check(key: str, value: str, path: str) -> None:
     if key in ("policy", "journal") and not os.path.isabs(value):
         raise ConfigError(f"{key} must be an absolute path", path=path, got=value or "nothing")
-    if key == "openpgp" and value not in ("auto", "gpgv"):
-        message = "this version checks signatures with gpgv alone"
-        raise ConfigError(message, path=path, expected="openpgp = auto or gpgv", got=value)
+    if key == "openpgp" and value not in engines.CHOICES:
+        expected = "openpgp = " + ", ".join(engines.CHOICES)
+        raise ConfigError("there is no such OpenPGP engine", path=path, expected=expected, got=value or "nothing")
     if key == "hold-back" and value != "no":
         raise ConfigError("this version cannot hold packages back", path=path, expected="hold-back = no", got=value)
 
@@ -84,5 +85,5 @@ def _config(values: Dict[str, str]) -> Config:
         enforcing=values.get("mode", "enforce") != "warn",
         policy=values.get("policy", paths.POLICY),
         journal=values.get("journal", paths.JOURNAL),
-        openpgp=values.get("openpgp", "auto"),
+        openpgp=values.get("openpgp", engines.AUTO),
     )

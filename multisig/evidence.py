@@ -14,11 +14,11 @@ from typing import Dict, FrozenSet, Iterator, List, Optional, Set, Tuple, Union
 from multisig.bundle import Attestation, Bundle
 from multisig.errors import SignatureFormatError, StatementError
 from multisig.openpgp import Signature, parse_signature
+from multisig.openpgp.premises import FUTURE_ALLOWANCE
 from multisig.policy import Key, Policy, Signer
 from multisig.statement import Digests, Kind, Statement, Subject, parse, statement_id
 
 MAX_TRIES = 4
-FUTURE_ALLOWANCE = 300
 _CACHED_TEXTS = 4096
 
 
@@ -162,6 +162,8 @@ def obstacle_to(signer: Signer, key: Key, signature: Signature, statement: str, 
         return f"key {shown_fingerprint(key.fingerprint)} {key.problem}"
     if signature.created > now + FUTURE_ALLOWANCE:
         return "a signature dated in the future"
+    if signature.expires is not None and signature.expires <= now:
+        return "a signature that has expired"
     if signer.retired is not None:
         if signature.created >= signer.retired.since:
             return "a signature from after the retirement"

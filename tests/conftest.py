@@ -4,10 +4,15 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Union
 
 import pytest
 from _pytest.terminal import TerminalReporter
+
+from fixtures.running import SEQUOIA
+
+sys.path.append(str(SEQUOIA))
 
 STRICT = os.environ.get("CI", "") == "true"
 skipped: list[str] = []

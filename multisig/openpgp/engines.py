@@ -4,15 +4,34 @@
 from __future__ import annotations
 
 from multisig.errors import EngineError
-from multisig.openpgp.gpgv import GpgvEngine
 from multisig.openpgp.model import Engine
 
-AUTO, GPGV = "auto", "gpgv"
-CHOICES = (AUTO, GPGV)
+AUTO, GPGV, SEQUOIA, BOTH = "auto", "gpgv", "sequoia", "both"
+CHOICES = (AUTO, GPGV, SEQUOIA, BOTH)
 
 
 def open_engine(choice: str = AUTO) -> Engine:
-    """The engine that ``openpgp`` in multisig.conf names; the caller closes it. Raises EngineError for any other."""
-    if choice in (AUTO, GPGV):
+    """The engine that ``openpgp`` in multisig.conf names; the caller closes it.
+
+    auto: Sequoia where pysequoia is installed and passes its self-test, else gpgv. sequoia: Sequoia, with gpgv for what
+    Sequoia cannot answer (sequoia.py). both: gpgv and Sequoia have to agree. Raises EngineError for any other, and for
+    sequoia and both where there is no pysequoia.
+    """
+    if choice not in CHOICES:
+        raise EngineError("there is no such OpenPGP engine", expected="one of " + ", ".join(CHOICES), got=ascii(choice))
+    from multisig.openpgp.gpgv import GpgvEngine
+
+    if choice == GPGV:
         return GpgvEngine()
-    raise EngineError("there is no such OpenPGP engine", expected="one of " + ", ".join(CHOICES), got=ascii(choice))
+    from multisig.openpgp.sequoia import SequoiaEngine
+
+    if choice == BOTH:
+        from multisig.openpgp.both import BothEngine
+
+        return BothEngine(GpgvEngine(), SequoiaEngine())
+    try:
+        return SequoiaEngine(GpgvEngine())
+    except EngineError:
+        if choice == SEQUOIA:
+            raise
+    return GpgvEngine()

@@ -24,6 +24,7 @@ from typing import Callable, Dict, Optional, Tuple, Type
 from multisig.errors import EngineError, UncheckedSignatureError
 from multisig.openpgp.keys import keyring_for
 from multisig.openpgp.model import Checked, PublicKey, Signature
+from multisig.openpgp.premises import conclude, settle
 from multisig.openpgp.status import judge
 
 #: Where gpgv is looked for; PATH is not, since it belongs to whoever started the program.
@@ -40,7 +41,7 @@ class GpgvEngine:
     ``program`` is gpgv's full path, None for the usual places. ``timeout`` is in seconds of wall time for each
     signature, and also the limit of CPU time; ``memory`` in bytes of address space. ``base`` is the folder in which a
     private temporary one is made when it is first needed, None for the system's. ``close`` removes it, or at the latest
-    the interpreter's end does.
+    the interpreter's end does. ``clock`` gives the real time, in seconds since the epoch.
     """
 
     name = "gpgv"
@@ -51,11 +52,13 @@ class GpgvEngine:
         timeout: float = 20,
         memory: int = 512 * 1024 * 1024,
         base: Optional[str] = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._program = program or next((place for place in _PLACES if os.path.exists(place)), None)
         self._timeout = timeout
         self._memory = memory
         self._base = base
+        self._clock = clock
         self._lock = threading.Lock()
         self._folder: Optional[str] = None
         self._remove: Optional[Callable[[], object]] = None
@@ -81,16 +84,20 @@ class GpgvEngine:
             remove()
 
     def verify(self, data: bytes, signature: Signature, key: PublicKey) -> Checked:
-        """Verify ``signature`` over exactly ``data`` with a keyring that holds only ``key``. Thread-safe.
+        """Verify ``signature`` over exactly ``data`` with a keyring that holds only what ``key`` says. Thread-safe.
 
         Raises EngineError where gpgv cannot be run at all, UncheckedSignatureError where it does not come to an end
         with this signature within its time, memory and output, or is ended by a signal.
         """
+        now = int(self._clock())
+        settled = settle(signature, key, now)
+        if settled is not None:
+            return settled
         identity = f"{_digest(key.binary)}-{signature.issuer_keyid}"
         keyring = self._file(f"key-{identity}", lambda: keyring_for(key, signature))
         content = self._file(f"data-{_digest(data)}", lambda: data)
         returncode, status, complaint = self._run(keyring, content, signature.packet)
-        return judge(returncode, status, _last_line(complaint), signature, key)
+        return conclude(judge(returncode, status, _last_line(complaint), signature, key), key, now)
 
     def _file(self, name: str, content: Callable[[], bytes]) -> str:
         """The path of the private file of this name, which says what it holds; written when it is first asked for."""

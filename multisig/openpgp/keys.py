@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Public keys: reading them, and saying why one cannot count.
 
-The parser reads what self-signatures say without verifying them; that is the engine's job, and a signature counts only
-where both agree. So this module takes out keys that an engine would let pass, and never lets one in. The key flags are
-as trustworthy as the file, which is part of the policy: gpg drops forged self-signatures when it imports a key.
+The parser reads what self-signatures say without verifying them. That is the engine's job, and it is given only those
+that were read here (``keyring_for``): whatever it then finds good rests on the very self-signatures that flags and
+expiry dates were taken from. So a forged self-signature can end a key, as a forged revocation can, and lets nothing in.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from multisig.openpgp.selfsigs import (
     SUBKEY_REVOCATION,
     KeySignature,
     Material,
+    latest,
     read_claims,
     read_key_signature,
 )
@@ -55,17 +56,17 @@ _SIGNING = frozenset({RSA, RSA_SIGN, ECDSA, EDDSA})
 _WEAK = {DSA: "DSA", ELGAMAL: "ElGamal", ELGAMAL_BOTH: "ElGamal"}
 _ENCRYPTION_ONLY = frozenset({RSA_ENCRYPT, ELGAMAL, ECDH})
 
-#: Field sizes by the DER body of a curve's object identifier (RFC 9580, 9.2).
+#: Names and field sizes by the DER body of a curve's object identifier (RFC 9580, 9.2).
 _CURVES = {
-    bytes.fromhex("2b06010401da470f01"): 256,  # Ed25519
-    bytes.fromhex("2b060104019755010501"): 256,  # Curve25519
-    bytes.fromhex("2a8648ce3d030107"): 256,  # NIST P-256
-    bytes.fromhex("2b81040022"): 384,  # NIST P-384
-    bytes.fromhex("2b81040023"): 521,  # NIST P-521
-    bytes.fromhex("2b2403030208010107"): 256,  # brainpoolP256r1
-    bytes.fromhex("2b240303020801010b"): 384,  # brainpoolP384r1
-    bytes.fromhex("2b240303020801010d"): 512,  # brainpoolP512r1
-    bytes.fromhex("2b8104000a"): 256,  # secp256k1
+    bytes.fromhex("2b06010401da470f01"): ("Ed25519", 256),
+    bytes.fromhex("2b060104019755010501"): ("Curve25519", 256),
+    bytes.fromhex("2a8648ce3d030107"): ("NIST P-256", 256),
+    bytes.fromhex("2b81040022"): ("NIST P-384", 384),
+    bytes.fromhex("2b81040023"): ("NIST P-521", 521),
+    bytes.fromhex("2b2403030208010107"): ("brainpoolP256r1", 256),
+    bytes.fromhex("2b240303020801010b"): ("brainpoolP384r1", 384),
+    bytes.fromhex("2b240303020801010d"): ("brainpoolP512r1", 512),
+    bytes.fromhex("2b8104000a"): ("secp256k1", 256),
 }
 
 
@@ -79,11 +80,10 @@ class KeyRequirements:
 
 @dataclass
 class _Component:
-    """A key, user id or subkey packet, the signatures after it that matter, and the packets that hold those."""
+    """A key, user id or subkey packet, and the signatures after it that matter."""
 
     packet: Packet
     signatures: List[KeySignature] = field(default_factory=list)
-    kept: List[Packet] = field(default_factory=list)
 
     def own(self, classes: Sequence[int]) -> List[KeySignature]:
         return [sig for sig in self.signatures if sig.own and sig.signature_class in classes]
@@ -99,7 +99,8 @@ def parse_public_key(data: bytes, *, path: str = "") -> PublicKey:
     Exactly one version 4 primary key, then its user ids, then its subkeys, each with its signatures; other packets are
     refused. The cryptographic validity of self-signatures is the engine's to check: this only narrows what may count.
     Any revocation of a key or subkey, by whomever, marks it as revoked. Of all self-signatures on the key and on user
-    ids that are not revoked the latest decides flags and expiry, from its hashed subpackets alone.
+    ids that are not revoked the latest decides flags and expiry, from its hashed subpackets alone. Those on
+    photographs say nothing.
 
     ``path`` goes into the KeyFormatError that is raised for everything else.
     """
@@ -112,17 +113,24 @@ def parse_public_key(data: bytes, *, path: str = "") -> PublicKey:
 
 
 def keyring_for(key: PublicKey, signature: Signature) -> bytes:
-    """The part of ``key`` that verifying ``signature`` needs, as a keyring: other people's signatures and other subkeys
-    than the issuer go, self-signatures and revocations stay.
+    """The part of ``key`` that verifying ``signature`` needs, as a keyring: the primary and the issuing subkey with the
+    self-signatures that ``parse_public_key`` took their flags and expiry from, and with all revocations.
 
-    What goes cannot change the finding, and gpgv spends most of its time on it: it verifies all of a key, twice.
+    An engine that had older self-signatures too could fall back on them where the latest is forged, and would then
+    vouch for something else than was read. And gpgv spends most of its time on self-signatures: it verifies each twice.
     """
     components = _components(key.binary)
-    packets = []
+    speaking = {sig.packet for sig in latest(_speaking(components))}
+    packets: List[Packet] = []
     for component in components:
-        issuer = component.packet.tag == _SUBKEY and _material(component.packet.body).fingerprint[-16:]
-        if not issuer or issuer == signature.issuer_keyid:
-            packets += [component.packet, *component.kept]
+        if component.packet.tag == _SUBKEY:
+            wanted = _material(component.packet.body).fingerprint[-16:] == signature.issuer_keyid
+            speaking.update(sig.packet for sig in latest(component.own((BINDING,))))
+        else:
+            wanted = component is components[0] or any(sig.packet in speaking for sig in component.signatures)
+        if wanted:
+            packets.append(component.packet)
+            packets += [sig.packet for sig in component.signatures if sig.packet in speaking or sig.ends_a_key]
     return b"".join(key.binary[packet.start : packet.end] for packet in packets)
 
 
@@ -141,6 +149,8 @@ def key_problem(part: Union[PublicKey, Subkey], primary: PublicKey, requirements
         if isinstance(part, Subkey):
             return "is not for signing: its binding lacks the flag, or the subkey's own signature back"
         return "is not for signing: its latest self-signature lacks the flag"
+    if primary.weakly_signed or part.weakly_signed:
+        return "has a self-signature by SHA-1 or weaker; its owner should renew it (gpg --quick-set-expire)"
     return _validity_problem(primary, requirements.max_validity_days)
 
 
@@ -194,7 +204,7 @@ def _parse(binary: bytes) -> PublicKey:
     fingerprints = [material.fingerprint, *(subkey.fingerprint for subkey in subkeys)]
     if len(set(fingerprints)) != len(fingerprints):
         raise KeyFormatError("the same key twice")
-    claims = read_claims(_self_signatures(components), material)
+    claims = read_claims(_speaking(components), material)
     return PublicKey(
         fingerprint=material.fingerprint,
         algorithm=material.algorithm,
@@ -207,6 +217,8 @@ def _parse(binary: bytes) -> PublicKey:
         subkeys=tuple(subkeys),
         self_signed=claims.created if claims else 0,
         binary=binary,
+        curve=material.curve,
+        weakly_signed=bool(claims and claims.weak),
     )
 
 
@@ -218,11 +230,10 @@ def _components(binary: bytes) -> List[_Component]:
         if packet.tag in _SECRET_TAGS:
             raise _secret_key()
         if packet.tag == TAG_SIGNATURE and components:
-            signature = read_key_signature(packet.body, fingerprint)
+            signature = read_key_signature(packet, fingerprint)
             if signature is not None:
                 _check_place(signature, components[-1].packet.tag)
                 components[-1].signatures.append(signature)
-                components[-1].kept.append(packet)
         elif packet.tag == _PRIMARY and not components:
             fingerprint = _material(packet.body).fingerprint
             components.append(_Component(packet))
@@ -257,12 +268,12 @@ def _material(body: bytes) -> Material:
     if version != 4:
         raise KeyFormatError("a key of another version", expected=4, got=version)
     created, algorithm = reader.number(4, "key"), reader.number(1, "key")
-    bits = 0
+    curve, bits = "", 0
     if algorithm in _KEY_MPIS:
         integers = [reader.mpi("key") for _ in range(_KEY_MPIS[algorithm])]
         bits = integers[0].bit_length()
     elif algorithm in (ECDH, ECDSA, EDDSA):
-        bits = _CURVES.get(reader.take(reader.number(1, "key"), "key"), 0)
+        curve, bits = _CURVES.get(reader.take(reader.number(1, "key"), "key"), ("", 0))
         reader.mpi("key")
         if algorithm == ECDH:
             reader.take(reader.number(1, "key"), "key")
@@ -272,14 +283,17 @@ def _material(body: bytes) -> Material:
         raise KeyFormatError("bytes after a key's end")
     framed = b"\x99" + len(body).to_bytes(2, "big") + body
     fingerprint = hashlib.sha1(framed, usedforsecurity=False).hexdigest().upper()
-    return Material(fingerprint, algorithm, bits, created)
+    return Material(fingerprint, algorithm, bits, created, curve)
 
 
-def _self_signatures(components: List[_Component]) -> List[KeySignature]:
-    """The self-signatures that speak for the primary: direct ones, and those on user ids not revoked since."""
+def _speaking(components: List[_Component]) -> List[KeySignature]:
+    """The self-signatures that speak for the primary: direct ones, and those on user ids not revoked since.
+
+    Those on photographs are left out, because not every engine takes a key's flags and expiry from there.
+    """
     found: List[KeySignature] = []
     for component in components:
-        if component.packet.tag == _SUBKEY:
+        if component.packet.tag in (_SUBKEY, _USER_ATTRIBUTE):
             continue
         revocations = [sig.created for sig in component.own((CERTIFICATION_REVOCATION,))]
         for sig in component.own((DIRECT, *CERTIFICATIONS)):
@@ -302,6 +316,9 @@ def _subkey(component: _Component) -> Subkey:
         can_sign=flagged and back_signed,
         back_signed=back_signed,
         revoked=component.revoked(SUBKEY_REVOCATION),
+        curve=material.curve,
+        bound=claims.settled if claims else 0,
+        weakly_signed=bool(claims and claims.weak),
     )
 
 

@@ -12,9 +12,10 @@ from typing import Iterator, Optional, Protocol, Tuple, Union
 class Signature:
     """One detached signature whose armor and packet have been checked for form; not yet verified.
 
-    ``packet`` is the binary packet with its packet header. ``created`` is the signer's claim, seconds since the epoch.
-    Issuer fields are upper-case hex: 40 digits for a version 4 fingerprint, 16 for a key id. They are hints for the
-    choice of a key to try and never decide anything.
+    ``packet`` is the binary packet with its packet header. ``created`` is the signer's claim, seconds since the epoch,
+    and ``expires`` the moment from which the signer wants it not to count, None for never. Issuer fields are upper-case
+    hex: 40 digits for a version 4 fingerprint, 16 for a key id. They are hints for the choice of a key to try and never
+    decide anything.
     """
 
     packet: bytes
@@ -23,11 +24,17 @@ class Signature:
     created: int
     issuer_fingerprint: Optional[str]
     issuer_keyid: Optional[str]
+    expires: Optional[int] = None
 
 
 @dataclass(frozen=True)
 class Subkey:
-    """A subkey as its latest binding signature describes it (RFC 4880, 5.2.1). Times are seconds since the epoch."""
+    """A subkey as its latest binding signature describes it (RFC 4880, 5.2.1). Times are seconds since the epoch.
+
+    ``curve`` is the elliptic curve's name, empty for other algorithms and unknown curves. ``bound`` is the date of that
+    binding, or of the subkey's own signature in it if that is later. ``weakly_signed``: one of these two is by a digest
+    that is too weak.
+    """
 
     fingerprint: str
     algorithm: int
@@ -37,6 +44,9 @@ class Subkey:
     can_sign: bool
     back_signed: bool
     revoked: bool
+    curve: str = ""
+    bound: int = 0
+    weakly_signed: bool = False
 
     @property
     def keyid(self) -> str:
@@ -48,7 +58,8 @@ class PublicKey:
     """One transferable public key (RFC 4880, 11.1): exactly one version 4 primary key.
 
     ``binary`` is the dearmored key, fit for a gpgv keyring. ``bits`` is the modulus length for RSA and the field
-    size for elliptic curves. ``can_sign`` is what the key flags of the latest self-signature say.
+    size for elliptic curves, ``curve`` the curve's name. ``can_sign`` is what the key flags of the latest
+    self-signature say, ``self_signed`` its date; ``weakly_signed``: it is by a digest that is too weak.
     """
 
     fingerprint: str
@@ -62,6 +73,8 @@ class PublicKey:
     subkeys: Tuple[Subkey, ...]
     self_signed: int
     binary: bytes
+    curve: str = ""
+    weakly_signed: bool = False
 
     @property
     def keyid(self) -> str:
@@ -75,15 +88,15 @@ class PublicKey:
             if subkey.can_sign:
                 yield subkey
 
+    def parts_named(self, signature: Signature) -> Tuple[Union["PublicKey", Subkey], ...]:
+        """The parts for signing that the signature's issuer hints name; several where key ids collide."""
+        if signature.issuer_fingerprint is not None:
+            return tuple(part for part in self.signing_parts() if part.fingerprint == signature.issuer_fingerprint)
+        return tuple(part for part in self.signing_parts() if part.keyid == signature.issuer_keyid)
+
     def could_have_issued(self, signature: Signature) -> bool:
         """Whether the signature's issuer hints name this key or one of its signing subkeys."""
-        for part in self.signing_parts():
-            if signature.issuer_fingerprint is not None:
-                if signature.issuer_fingerprint == part.fingerprint:
-                    return True
-            elif signature.issuer_keyid == part.keyid:
-                return True
-        return False
+        return bool(self.parts_named(signature))
 
 
 class Outcome(enum.Enum):

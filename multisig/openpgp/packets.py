@@ -21,7 +21,7 @@ ELGAMAL, DSA, ECDH, ECDSA, ELGAMAL_BOTH, EDDSA = 16, 17, 18, 19, 20, 22
 
 #: MPIs of a signature by algorithm, of those that can count.
 _SIGNATURE_MPIS = {RSA: 1, RSA_SIGN: 1, ECDSA: 2, EDDSA: 2}
-_HASHES = {8: "SHA-256", 9: "SHA-384", 10: "SHA-512"}
+STRONG_HASHES = {8: "SHA-256", 9: "SHA-384", 10: "SHA-512"}
 _WEAK_HASHES = {1: "MD5", 2: "SHA-1", 3: "RIPEMD-160", 11: "SHA-224"}
 
 _CLASSES = {
@@ -190,6 +190,15 @@ def creation_time(body: SignatureBody, error: Type[OpenPGPError]) -> int:
     return int.from_bytes(dates[0], "big")
 
 
+def expiration_time(body: SignatureBody, created: int, error: Type[OpenPGPError]) -> Optional[int]:
+    """The moment from which the signature does not count, seconds since the epoch; 0 seconds of validity mean none."""
+    periods = body.bodies(SUB_EXPIRES)
+    if len(periods) > 1 or any(len(period) != 4 for period in periods):
+        raise error("a signature needs at most one expiration time", got=len(periods))
+    seconds = int.from_bytes(periods[0], "big") if periods else 0
+    return created + seconds if seconds else None
+
+
 def issuer_hints(body: SignatureBody, error: Type[OpenPGPError]) -> Tuple[Optional[str], Optional[str]]:
     """The issuer's fingerprint and key id, from both areas; all that are given must agree."""
     fingerprints = set()
@@ -221,7 +230,8 @@ def parse_signature_packet(packet: bytes) -> Signature:
     1. exactly one packet, a signature, that spans the input;
     2. version 4, class 00 (binary document);
     3. RSA, ECDSA or EdDSA with SHA-256, SHA-384 or SHA-512;
-    4. subpackets that fill their areas, one creation time among the hashed ones, nothing critical that is unknown;
+    4. subpackets that fill their areas, among the hashed ones one creation time and at most one expiration time,
+       nothing critical that is unknown;
     5. an issuer, and no two that differ;
     6. the algorithm's number of integers, which fill the rest.
     """
@@ -239,6 +249,7 @@ def parse_signature_packet(packet: bytes) -> Signature:
         if sub.critical and sub.type not in _CRITICAL:
             raise error("a critical signature subpacket that is not understood", got=f"type {sub.type}")
     created = creation_time(body, error)
+    expires = expiration_time(body, created, error)
     fingerprint, keyid = issuer_hints(body, error)
     if keyid is None:
         raise error("a signature that does not say who issued it")
@@ -247,7 +258,7 @@ def parse_signature_packet(packet: bytes) -> Signature:
         material.mpi("signature value")
     if material:
         raise error("bytes after the signature's end")
-    return Signature(packet, body.pubkey_algorithm, body.hash_algorithm, created, fingerprint, keyid)
+    return Signature(packet, body.pubkey_algorithm, body.hash_algorithm, created, fingerprint, keyid, expires)
 
 
 def _check_kind(body: SignatureBody) -> None:
@@ -259,7 +270,7 @@ def _check_kind(body: SignatureBody) -> None:
         raise SignatureFormatError("DSA signatures do not count: the algorithm is weak")
     if body.pubkey_algorithm not in _SIGNATURE_MPIS:
         raise SignatureFormatError("an unknown signature algorithm", got=body.pubkey_algorithm)
-    if body.hash_algorithm not in _HASHES:
+    if body.hash_algorithm not in STRONG_HASHES:
         weak = _WEAK_HASHES.get(body.hash_algorithm)
         if weak is not None:
             raise SignatureFormatError(f"{weak} signatures do not count; sign with SHA-256, SHA-384 or SHA-512")

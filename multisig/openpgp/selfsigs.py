@@ -11,10 +11,12 @@ from typing import List, Optional
 
 from multisig.errors import KeyFormatError
 from multisig.openpgp.packets import (
+    STRONG_HASHES,
     SUB_EMBEDDED,
     SUB_EXPIRES,
     SUB_KEY_EXPIRES,
     SUB_KEY_FLAGS,
+    Packet,
     SignatureBody,
     creation_time,
     issuer_hints,
@@ -28,77 +30,121 @@ DIRECT, BINDING, BACK_SIGNATURE = 0x1F, 0x18, 0x19
 KEY_REVOCATION, SUBKEY_REVOCATION, CERTIFICATION_REVOCATION = 0x20, 0x28, 0x30
 
 _FLAG_SIGN = 0x02
+_SHA1, _SHA1_UNTIL = 2, 1_675_209_600  # 1 February 2023
 
 
 @dataclass(frozen=True)
 class Material:
-    """A key packet's own contents."""
+    """A key packet's own contents; ``curve`` is a name, empty where there is none or it is not known."""
 
     fingerprint: str
     algorithm: int
     bits: int
     created: int
+    curve: str
 
 
 @dataclass(frozen=True)
 class KeySignature:
     """A signature within a key. ``own``: it names the primary as its issuer. Version 3 ones have no ``body``."""
 
+    packet: Packet
     signature_class: int
     created: int
     own: bool
     body: Optional[SignatureBody]
 
+    @property
+    def ends_a_key(self) -> bool:
+        """Whether it revokes the key or a subkey."""
+        return self.signature_class in (KEY_REVOCATION, SUBKEY_REVOCATION)
+
+    @property
+    def weak(self) -> bool:
+        """Whether its digest is too weak for a self-signature. Version 3 ones have no flags, and allow nothing."""
+        return self.body is not None and _weak(self.body.hash_algorithm, self.created)
+
+
+@dataclass(frozen=True)
+class BackSignature:
+    """A subkey's own signature over the primary."""
+
+    created: int
+    weak: bool
+
 
 @dataclass(frozen=True)
 class Claims:
-    """What the latest self-signature says; where several are of the same second, what they all allow."""
+    """What the latest self-signature says; where several are of the same second, what they all allow.
+
+    ``created`` is its date. ``settled`` is that, or the date of the subkey's signature back if that is later. ``weak``:
+    one of them is by a digest that is not good enough.
+    """
 
     created: int
+    settled: int
     can_sign: bool
     expires: Optional[int]
     back_signed: bool
+    weak: bool
 
 
-def read_key_signature(body: bytes, fingerprint: str) -> Optional[KeySignature]:
+def read_key_signature(packet: Packet, fingerprint: str) -> Optional[KeySignature]:
     """Read a signature within a key; None for other people's, which may be of any form and are never used.
 
     Revocations are kept whoever issued them.
     """
+    body = packet.body
     if body[:2] == b"\x03\x05" and len(body) >= 15:
         # Version 3 (RFC 4880, 5.2.2): class, date, key id, and no subpackets.
         own = body[7:15].hex().upper() == fingerprint[-16:]
-        old = KeySignature(body[2], int.from_bytes(body[3:7], "big"), own, None)
-        return old if own or old.signature_class in (KEY_REVOCATION, SUBKEY_REVOCATION) else None
+        old = KeySignature(packet, body[2], int.from_bytes(body[3:7], "big"), own, None)
+        return old if own or old.ends_a_key else None
     try:
         parsed = read_signature_body(body, KeyFormatError)
         issuer, keyid = issuer_hints(parsed, KeyFormatError)
     except KeyFormatError:
         # Not even readable. It may have been meant to end the key, so the class at its usual place decides.
         if body[1:2] in (b"\x20", b"\x28"):
-            return KeySignature(body[1], 0, False, None)
+            return KeySignature(packet, body[1], 0, False, None)
         return None
     own = issuer == fingerprint if issuer is not None else keyid == fingerprint[-16:]
     if own:
-        return KeySignature(parsed.signature_class, creation_time(parsed, KeyFormatError), True, parsed)
-    if parsed.signature_class in (KEY_REVOCATION, SUBKEY_REVOCATION):
-        return KeySignature(parsed.signature_class, 0, False, parsed)
-    return None
+        return KeySignature(packet, parsed.signature_class, creation_time(parsed, KeyFormatError), True, parsed)
+    foreign = KeySignature(packet, parsed.signature_class, 0, False, parsed)
+    return foreign if foreign.ends_a_key else None
+
+
+def latest(signatures: List[KeySignature]) -> List[KeySignature]:
+    """Those of the latest second."""
+    created = max((sig.created for sig in signatures), default=0)
+    return [sig for sig in signatures if sig.created == created]
 
 
 def read_claims(signatures: List[KeySignature], material: Material) -> Optional[Claims]:
     """What the latest of a key's own self-signatures, or of a subkey's bindings, says; None if there is none."""
     if not signatures:
         return None
-    created = max(sig.created for sig in signatures)
-    latest = [sig for sig in signatures if sig.created == created]
-    ends = [end for end in (_expires(sig, material) for sig in latest) if end is not None]
+    last = latest(signatures)
+    ends = [end for end in (_expires(sig, material) for sig in last) if end is not None]
+    backs = [_back_signature(sig, material.fingerprint) for sig in last]
     return Claims(
-        created=created,
-        can_sign=all(_flagged_for_signing(sig) for sig in latest),
+        created=last[0].created,
+        settled=max([last[0].created, *(back.created for back in backs if back)]),
+        can_sign=all(_flagged_for_signing(sig) for sig in last),
         expires=min(ends) if ends else None,
-        back_signed=all(_back_signed(sig, material.fingerprint) for sig in latest),
+        back_signed=all(backs),
+        weak=any(sig.weak for sig in last) or any(back.weak for back in backs if back),
     )
+
+
+def _weak(digest: int, created: int) -> bool:
+    """Whether a self-signature's digest is not good enough: Sequoia's standard policy, which gpgv is held to as well.
+
+    What SHA-1 lacks is collision resistance, and a self-signature's contents are its owner's choice; so there it passes
+    where it was still common. Most vendors' keys of that time have nothing better.
+    """
+    return digest not in STRONG_HASHES and not (digest == _SHA1 and created < _SHA1_UNTIL)
 
 
 def _flagged_for_signing(signature: KeySignature) -> bool:
@@ -121,18 +167,22 @@ def _expires(signature: KeySignature, material: Material) -> Optional[int]:
     return min(ends) if ends else None
 
 
-def _back_signed(signature: KeySignature, fingerprint: str) -> bool:
-    """Whether the binding holds the subkey's own signature over the primary (RFC 4880, 5.2.1, class 19).
+def _back_signature(signature: KeySignature, fingerprint: str) -> Optional[BackSignature]:
+    """The subkey's own signature over the primary (RFC 4880, 5.2.1, class 19) that the binding holds.
 
-    Without it anybody could bind another person's signing subkey to their own key, and claim that person's signatures.
+    None where there is none, or several, of which engines may choose different ones. Without it anybody could bind
+    another person's signing subkey to their own key, and claim that person's signatures.
     """
-    for value in signature.body.bodies(SUB_EMBEDDED, hashed_only=False) if signature.body else []:
-        try:
-            embedded = read_signature_body(value, KeyFormatError)
-            issuer, keyid = issuer_hints(embedded, KeyFormatError)
-        except KeyFormatError:
-            continue
-        by_subkey = issuer in (None, fingerprint) and keyid in (None, fingerprint[-16:])
-        if embedded.signature_class == BACK_SIGNATURE and by_subkey:
-            return True
-    return False
+    values = signature.body.bodies(SUB_EMBEDDED, hashed_only=False) if signature.body else []
+    if len(values) != 1:
+        return None
+    try:
+        embedded = read_signature_body(values[0], KeyFormatError)
+        issuer, keyid = issuer_hints(embedded, KeyFormatError)
+        created = creation_time(embedded, KeyFormatError)
+    except KeyFormatError:
+        return None
+    by_subkey = issuer in (None, fingerprint) and keyid in (None, fingerprint[-16:])
+    if embedded.signature_class != BACK_SIGNATURE or not by_subkey:
+        return None
+    return BackSignature(created, _weak(embedded.hash_algorithm, created))

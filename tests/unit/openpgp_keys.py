@@ -6,8 +6,11 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
-from typing import Callable, Dict, List, Optional, Sequence, Union
+from typing import Any, Callable, Dict, List, Optional, Sequence, Union, cast
+
+import pytest
 
 from multisig.errors import KeyFormatError
 from multisig.openpgp.armor import SIGNATURE, dearmor
@@ -96,6 +99,12 @@ class Home:
         """A detached, armored signature by exactly the key or subkey ``user``, a name or a fingerprint."""
         exact = self.fingerprints.get(user, user) + "!"
         return self.gpg("--armor", *options, "--local-user", exact, "--detach-sign", data=data, at=at).decode("ascii")
+
+
+def hide_pysequoia(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make importing pysequoia fail, as where it is not installed."""
+    modules: Dict[str, Any] = cast(Dict[str, Any], sys.modules)
+    monkeypatch.setitem(modules, "pysequoia", None)
 
 
 def altered(signature: Signature, change: Callable[[bytearray], None]) -> Signature:

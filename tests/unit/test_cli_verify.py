@@ -31,6 +31,7 @@ from tests.unit.cli_bench import (
     weak_digests,
 )
 from tests.unit.core import statement
+from tests.unit.openpgp_keys import hide_pysequoia
 
 # --- verify: the answers ---------------------------------------------------------------------------------------------
 
@@ -256,7 +257,8 @@ def test_a_misunderstanding_of_any_command_is_2(words: Sequence[str]) -> None:
     one_line(ran.err)
 
 
-def test_without_gpgv_nothing_is_judged(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_gpgv_and_sequoia_nothing_is_judged(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    hide_pysequoia(monkeypatch)
     bench.write("hello.rpm.msig", bench.bundle(*NAMES))
     monkeypatch.setattr(gpgv, "_PLACES", ("/nowhere/gpgv",))
     found = bench.verify(bench.rpm)
@@ -267,6 +269,7 @@ def test_without_gpgv_nothing_is_judged(bench: Bench, monkeypatch: pytest.Monkey
 def test_a_gpgv_that_says_nothing_or_yes_to_everything_counts_nobody(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    hide_pysequoia(monkeypatch)
     bench.write("hello.rpm.msig", bench.bundle(*NAMES))
     for program in ("true", "yes"):
         monkeypatch.setattr(gpgv, "_PLACES", (shutil.which(program),))

@@ -40,6 +40,11 @@ def test_every_setting(tmp_path: Path) -> None:
     assert loaded(tmp_path, text) == Config(False, "/p/policy.yaml", "/j/journal.sqlite", "gpgv")
 
 
+@pytest.mark.parametrize("engine", ["auto", "gpgv", "sequoia", "both"])
+def test_each_openpgp_engine_can_be_chosen(tmp_path: Path, engine: str) -> None:
+    assert loaded(tmp_path, f"[main]\nopenpgp = {engine}\n").openpgp == engine
+
+
 @pytest.mark.parametrize(
     "mode",
     ["enforce", "Warn", "WARN", "warning", "warn,", '"warn"', "'warn'", "w arn", "", "0", "no", "off", "warn warn"],
@@ -63,7 +68,7 @@ BROKEN = [
     "[Main]\nmode = warn\n", "[other]\n", "[DEFAULT]\nmode = warn\n", "[]\nmode = warn\n",
     "\ufeff[main]\nmode = warn\n",
     "[main]\npolicy = policy.yaml\n", "[main]\npolicy =\n", "[main]\njournal = ../journal\n", "[main]\njournal =\n",
-    "[main]\nopenpgp = gpg\n", "[main]\nopenpgp =\n", "[main]\nopenpgp = sequoia\n", "[main]\nopenpgp = both\n",
+    "[main]\nopenpgp = gpg\n", "[main]\nopenpgp =\n", "[main]\nopenpgp = Both\n", "[main]\nopenpgp = gpgv sequoia\n",
     "[main]\nhold-back = yes\n", "[main]\nhold-back =\n", "[main]\nhold-back = No\n",
     "[main]\nmode = warn\n" + "#" * (64 << 10),
 ]  # fmt: skip

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multisig.bundle import Attestation, Bundle
-from multisig.evidence import FUTURE_ALLOWANCE, MAX_TRIES, Evidence, Wanted, collect, content_variants
+from multisig.evidence import MAX_TRIES, Evidence, Wanted, collect, content_variants
 from multisig.openpgp.armor import SIGNATURE, armor
+from multisig.openpgp.premises import FUTURE_ALLOWANCE
 from multisig.policy import Policy
 from multisig.statement import Digests, Kind, Subject, statement_id
 from tests.unit.core import (
