@@ -10,15 +10,15 @@ from typing import Dict, List, Optional, Sequence, Tuple
 
 from multisig.errors import UncheckedSignatureError
 from multisig.evidence import Candidate, Evidence
-from multisig.openpgp import Checked, Engine, Outcome
-from multisig.policy import Policy, Rule
+from multisig.openpgp import Checked, Engine, Outcome, Signature
+from multisig.policy import Key, Policy, Rule
 from multisig.statement import Kind
 from multisig.verdict import Approval, approval, plan
 
 
 @dataclass
 class Case:
-    """One subject under judgement."""
+    """One subject under judgement. ``problem`` says what was wrong with a bundle that gave no evidence."""
 
     name: str
     origin: str
@@ -28,6 +28,7 @@ class Case:
     approvals: List[Approval] = field(default_factory=list)
     ignored: List[str] = field(default_factory=list)
     kind: Kind = Kind.RPM
+    problem: Optional[str] = None
 
 
 class Checker:
@@ -85,8 +86,12 @@ class Checker:
                 self._checked[identity] = self._pool.submit(self._verify_one, candidate)
 
     def _verify_one(self, candidate: Candidate) -> Checked:
+        return self.check(candidate.data, candidate.signature, candidate.key)
+
+    def check(self, data: bytes, signature: Signature, key: Key) -> Checked:
+        """What the engine finds of a signature over ``data``; BAD where it does not come to an end. Thread-safe."""
         try:
-            return self._engine.verify(candidate.data, candidate.signature, candidate.key.public)
+            return self._engine.verify(data, signature, key.public)
         except UncheckedSignatureError as error:
             return Checked(Outcome.BAD, str(error))
 

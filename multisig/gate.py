@@ -20,10 +20,12 @@ from multisig.openpgp import Engine
 from multisig.policy import Policy, Requirement, Rule, Traits, matching_rules, undecided_rules
 from multisig.statement import Digests, Kind
 from multisig.subjects import Progress
-from multisig.subjects.payload import hash_payload, prove_payload
+from multisig.subjects.payload import hash_payload, names_payload, prove_payload
 from multisig.subjects.rpm import RpmSubject, read_identity, read_rpm
+from multisig.subjects.signatures import read_header_signatures, signed_bytes
 from multisig.traits import guarding_rules, planned_traits, quorum_rule, rpm_traits
-from multisig.verdict import Approval, Code, Verdict, judge, refuse
+from multisig.vendor import UNSEEN, HeaderEvidence, header_evidence
+from multisig.verdict import Approval, Code, Verdict, judge, lacks_people, refuse
 
 
 @dataclass(frozen=True)
@@ -118,10 +120,12 @@ class Gate:
         ``path`` names the file for people; ``package`` is what the front end planned, with an empty ``nevra`` where
         nothing was. Steps: 1. The header is read, its structure checked. 2. It is the package that was planned.
         3. Rules are chosen by the header. 4. File signatures are refused unless a rule allows them. 5. The evidence
-        for its digests is collected and verified. 6. The rules are judged. 7. The payload is the one that a sufficient
-        number of signers vouch for to the byte, or is decompressed and held against the signed header: this last step
-        goes on while the caller has the next file judged, and ``progress`` is told, from its thread, of the bytes that
-        it reads, at most twice the file's. Raises UnreadableError, here or from the result.
+        for its digests is collected and verified. 6. The rules are judged; where some ask for the header's own
+        signature, that is verified, and they are judged again. 7. The payload is the one that a sufficient number of
+        signers, or the signed header, vouch for to the byte, or is decompressed and held against the signed header.
+        The header's signature and the payload are looked at while the caller has the next file judged, and
+        ``progress`` is told, from their thread, of the bytes that step 7 reads, at most twice the file's. Raises
+        UnreadableError, here or from the result.
         """
         try:
             return self._judge_file(fd, path, package, source, progress)
@@ -225,11 +229,11 @@ class Gate:
         asking = any(rule.require for rule in rules)
         if asking and package.key not in self._held:
             self._take([package], source, fresh=False)
-        judged = self._judge_subject(subject, package, rules)
-        if asking and not judged.verdict.accepted and self._take([package], source, fresh=True):
-            judged = self._judge_subject(subject, package, rules)
-        if judged.verdict.accepted and judged.verdict.code is Code.OK:
-            return self._pool.submit(self._judge_payload, fd, path, subject, rules, judged, progress)
+        case, judged = self._judge_subject(subject, package, rules)
+        if asking and lacks_people(rules, judged.verdict) and self._take([package], source, fresh=True):
+            case, judged = self._judge_subject(subject, package, rules)
+        if any(rule.signed_by for rule in rules) or judged.verdict.code is Code.OK:
+            return self._pool.submit(self._judge_bytes, _AtHand(fd, path, subject, case, progress), judged)
         return _settled(judged)
 
     def _judge_unfit(self, fd: int, path: str, planned: Package, error: MalformedRpmError) -> Verdict:
@@ -247,32 +251,46 @@ class Gate:
             return refused
         return judge(self._policy, rules, (), name=identity.nevra, origin=planned.repo, now=self._now)
 
-    def _judge_subject(self, subject: RpmSubject, package: Package, rules: Tuple[Rule, ...]) -> Judged:
+    def _judge_subject(self, subject: RpmSubject, package: Package, rules: Tuple[Rule, ...]) -> Tuple[Case, Judged]:
+        """By the evidence for its digests alone: a rule that asks for the header's signature is not satisfied yet."""
         held = self._held.get(package.key, Held())
-        return self._judge_case(Kind.RPM, subject.name, subject.digests, package.repo, rules, held)
+        case = self._case(Kind.RPM, subject.name, subject.digests, package.repo, rules, held)
+        self._checker.verify([case])
+        return case, self._conclude(case, held, subject.digests)
 
-    def _judge_payload(
-        self,
-        fd: int,
-        path: str,
-        subject: RpmSubject,
-        rules: Tuple[Rule, ...],
-        judged: Judged,
-        progress: Optional[Progress],
-    ) -> Judged:
-        """Runs in a thread: it must not touch what the gate holds."""
-        verdict = judged.verdict
+    # What runs in a thread must not touch what the gate holds.
+
+    def _judge_bytes(self, hand: "_AtHand", judged: Judged) -> Judged:
+        """The header's signatures, where rules ask for them, and then the payload."""
+        verdict, header = judged.verdict, UNSEEN
         try:
-            payload = hash_payload(fd, subject, progress=progress)
-            vouching = [item for item in judged.approvals if item.payload == payload]
-            vouched = judge(self._policy, rules, vouching, name=verdict.name, origin=verdict.origin, now=self._now)
-            if not vouched.accepted:
-                prove_payload(fd, subject, progress=progress)
+            if any(rule.signed_by for rule in hand.case.rules):
+                header = self._header_evidence(hand)
+                verdict = self._verdict(hand.case, judged.approvals, header, verdict.ignored)
+            if verdict.code is Code.OK:
+                self._prove(hand, judged.approvals, header)
         except MalformedRpmError as error:
-            return replace(judged, verdict=refuse(verdict.name, verdict.origin, Code(error.code), str(error)))
+            verdict = refuse(verdict.name, verdict.origin, Code(error.code), str(error))
         except UnreadableError as error:
-            raise error.at(path) from None
-        return judged
+            raise error.at(hand.path) from None
+        return replace(judged, verdict=verdict)
+
+    def _header_evidence(self, hand: "_AtHand") -> HeaderEvidence:
+        found = read_header_signatures(hand.fd)
+        data = signed_bytes(hand.subject)
+        return header_evidence(
+            found.packets, found.problems, hand.case.rules, self._policy, self._now,
+            lambda signature, key: self._checker.check(data, signature, key),
+        )  # fmt: skip
+
+    def _prove(self, hand: "_AtHand", approvals: Sequence[Approval], header: HeaderEvidence) -> None:
+        """Prove the payload, or find its bytes vouched for: by people's statements, and for rules that ask for the
+        header's signature by the digest of the payload in that header, if it gives one. Raises MalformedRpmError.
+        """
+        payload = hash_payload(hand.fd, hand.subject, progress=hand.progress)
+        vouching = [item for item in approvals if item.payload == payload]
+        if not self._verdict(hand.case, vouching, header if names_payload(hand.subject) else UNSEEN).accepted:
+            prove_payload(hand.fd, hand.subject, progress=hand.progress)
 
     # Evidence
 
@@ -297,19 +315,35 @@ class Gate:
         self, kind: Kind, name: str, digests: Optional[Digests], origin: str, rules: Tuple[Rule, ...], held: Held
     ) -> Case:
         if held.bundle is None:
-            return Case(name, origin, rules, None)
+            return Case(name, origin, rules, None, kind=kind, problem=held.problem)
         channels = frozenset(rule.channel for rule in rules if rule.channel is not None)
         evidence = collect(held.bundle, self._policy, Wanted(kind, name, digests, channels), self._now)
         return Case(name, origin, rules, evidence, list(evidence.candidates), kind=kind)
 
     def _conclude(self, case: Case, held: Held, digests: Optional[Digests]) -> Judged:
-        verdict = judge(
-            self._policy, case.rules, case.approvals, name=case.name, origin=case.origin, now=self._now,
-            evidence=case.evidence, ignored=case.ignored, problem=held.problem,
-        )  # fmt: skip
-        if not verdict.accepted and case.evidence is not None and case.evidence.others:
+        verdict = self._verdict(case, case.approvals, UNSEEN, case.ignored)
+        if lacks_people(case.rules, verdict) and case.evidence is not None and case.evidence.others:
             verdict = replace(verdict, ignored=verdict.ignored + self._checker.over_other_content(case, case.evidence))
         return Judged(verdict, digests, held.used, tuple(case.approvals))
+
+    def _verdict(
+        self, case: Case, approvals: Sequence[Approval], header: HeaderEvidence, ignored: Sequence[str] = ()
+    ) -> Verdict:
+        return judge(
+            self._policy, case.rules, approvals, name=case.name, origin=case.origin, now=self._now,
+            evidence=case.evidence, problem=case.problem, header=header, ignored=ignored,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _AtHand:
+    """A file that is being judged in a thread: ``path`` names it for people."""
+
+    fd: int
+    path: str
+    subject: RpmSubject
+    case: Case
+    progress: Optional[Progress]
 
 
 def _settled(judged: Judged) -> "Future[Judged]":

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, Iterable, List, Sequence
+from typing import Dict, List, Sequence
 
 from multisig.text import plain
 from multisig.verdict import Verdict
@@ -79,11 +79,14 @@ def _packages(count: int) -> str:
     return "1 package" if count == 1 else f"{count} packages"
 
 
-def _advice(refused: Iterable[Verdict]) -> str:
+def _advice(refused: Sequence[Verdict]) -> str:
     codes = {verdict.code.value for verdict in refused}
+    failing = [outcome for verdict in refused for outcome in verdict.rules if not outcome.satisfied]
     advice: List[str] = []
-    if codes & {"no-bundle", "below-threshold"}:
+    if codes & {"no-bundle", "below-threshold"} and (not failing or any(not outcome.vendor for outcome in failing)):
         advice.append("Ask the people named, or try again when they have signed.")
+    if "below-threshold" in codes and any(outcome.vendor for outcome in failing):
+        advice.append("Look where it comes from: it is not the vendor's, or the vendor has a key the policy lacks.")
     if codes & {"content-mismatch", "payload-mismatch", "malformed-rpm", "malformed-bundle", "weak-digest"}:
         advice.append("What was downloaded is not what was signed: tell those who run the repository.")
     if codes & {"no-rule", "expired"}:

@@ -13,6 +13,7 @@ from typing import Dict, FrozenSet, List, Mapping, Optional, Sequence, Set, Tupl
 from multisig.evidence import Candidate, Evidence, shown_fingerprint
 from multisig.openpgp import Checked, Outcome, key_problem
 from multisig.policy import Leaf, Policy, Rule, can_sign, leaves, satisfied_by
+from multisig.vendor import UNSEEN, HeaderEvidence, missing_text, satisfied_text
 
 
 class Code(enum.Enum):
@@ -70,13 +71,17 @@ class LeafProgress:
 
 @dataclass(frozen=True)
 class RuleOutcome:
-    """What one matching rule says: satisfied or not, with the leaves of its requirement."""
+    """What one matching rule says: satisfied or not, with the leaves of its requirement.
+
+    ``vendor``: it asks for the header's own signature.
+    """
 
     rule: str
     satisfied: bool
     leaves: Tuple[LeafProgress, ...] = ()
     expired: bool = False
     text: str = ""
+    vendor: bool = False
 
 
 @dataclass(frozen=True)
@@ -164,18 +169,18 @@ def judge(
     now: int,
     evidence: Optional[Evidence] = None,
     problem: Optional[str] = None,
-    header_keys: FrozenSet[str] = frozenset(),
+    header: HeaderEvidence = UNSEEN,
     ignored: Sequence[str] = (),
 ) -> Verdict:
     """The verdict on one subject. Every matching rule must be satisfied; no rule at all is a refusal.
 
     ``approvals`` must be of this subject's digests and kind; ``evidence`` is what they were found in, None where there
-    was none; ``problem`` says what was wrong with a bundle that gave none; ``header_keys`` are the primaries whose
-    signature on the RPM's own header was verified.
+    was none; ``problem`` says what was wrong with a bundle that gave none; ``header`` what the signatures on the
+    RPM's own header were found to be worth.
     """
     if not rules:
         return refuse(name, origin, Code.NO_RULE, "no rule of the policy matches it", ignored)
-    outcomes = tuple(_outcome(policy, rule, approvals, header_keys, now) for rule in rules)
+    outcomes = tuple(_outcome(policy, rule, approvals, header, now) for rule in rules)
     counting = [item for item in approvals if any(rule.channel == item.channel for rule in rules)]
     signers = tuple(dict.fromkeys(item.signer for item in counting))
     accepted = all(outcome.satisfied for outcome in outcomes)
@@ -190,17 +195,24 @@ def judge(
     )  # fmt: skip
 
 
+def lacks_people(rules: Sequence[Rule], verdict: Verdict) -> bool:
+    """Whether a rule that asks for people's signatures is not satisfied; ``verdict`` was judged by these rules."""
+    if len(verdict.rules) != len(rules):
+        return not verdict.accepted
+    return any(rule.require is not None and not said.satisfied for rule, said in zip(rules, verdict.rules))
+
+
 def _outcome(
-    policy: Policy, rule: Rule, approvals: Sequence[Approval], header_keys: FrozenSet[str], now: int
+    policy: Policy, rule: Rule, approvals: Sequence[Approval], header: HeaderEvidence, now: int
 ) -> RuleOutcome:
     if rule.exempt is not None:
         ended = rule.exempt.until is not None and now >= rule.exempt.until
         text = f"exempt: {rule.exempt.reason}" + (" (the exemption has ended)" if ended else "")
         return RuleOutcome(rule.name, not ended, expired=ended, text=text)
     if rule.signed_by is not None:
-        good = any(key.fingerprint in header_keys and key.problem is None for key in rule.signed_by)
-        names = ", ".join(key.fingerprint[-16:] for key in rule.signed_by)
-        return RuleOutcome(rule.name, good, text=f"the package {'is' if good else 'must be'} signed by {names}")
+        good = next((key for key in rule.signed_by if header.counts(key)), None)
+        text = missing_text(rule.signed_by, header) if good is None else satisfied_text(good)
+        return RuleOutcome(rule.name, good is not None, text=text, vendor=True)
     if rule.require is None:
         raise TypeError("a rule without a requirement")
     if rule.release is not None:

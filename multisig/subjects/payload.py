@@ -60,6 +60,11 @@ def hash_payload(fd: int, subject: RpmSubject, *, path: str = "", progress: Opti
     return found
 
 
+def names_payload(subject: RpmSubject) -> bool:
+    """Whether the header gives the SHA-256 of the compressed payload, which ``hash_payload`` then holds it to."""
+    return _named_digest(subject) is not None
+
+
 def prove_payload(fd: int, subject: RpmSubject, *, path: str = "", progress: Optional[Progress] = None) -> None:
     """Hold the payload at ``fd`` against the subject's signed file list.
 

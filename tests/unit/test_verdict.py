@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import FrozenSet, List, Optional, Sequence, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 import pytest
 
@@ -17,6 +17,7 @@ from multisig.policy import (
     Rule,
 )
 from multisig.statement import Kind, Subject
+from multisig.vendor import UNSEEN, HeaderEvidence
 from multisig.verdict import Approval, Code, Verdict, approval, judge, plan
 from tests.unit.core import (
     CHANNEL,
@@ -54,11 +55,11 @@ def verdict(
     by: Optional[Policy] = None,
     now: int = NOW,
     evidence: Optional[Evidence] = NO_EVIDENCE,
-    header_keys: FrozenSet[str] = frozenset(),
+    header: HeaderEvidence = UNSEEN,
 ) -> Verdict:
     return judge(
         by or policy(*rules), rules, signed, name=NEVRA, origin="fedora", now=now, evidence=evidence,
-        header_keys=header_keys,
+        header=header,
     )  # fmt: skip
 
 
@@ -217,13 +218,13 @@ def test_signed_by_needs_a_verified_signature_on_the_header_by_that_key() -> Non
     fedora = key(public_key("fedora"))
     rules = [rule(name="fedora", signed_by=(fedora,))]
     assert not verdict(rules, approvals(*PEOPLE)).accepted
-    assert not verdict(rules, header_keys=frozenset({fingerprint("marek")})).accepted
-    assert verdict(rules, header_keys=frozenset({fedora.fingerprint}), evidence=None).accepted
+    assert not verdict(rules, header=HeaderEvidence((key(public_key("marek")),))).accepted
+    assert verdict(rules, header=HeaderEvidence((fedora,)), evidence=None).accepted
 
 
 def test_signed_by_a_key_that_fails_a_requirement_does_not_count() -> None:
     weak = key(public_key("fedora"), "is an RSA key of 1024 bits")
-    assert not verdict([rule(signed_by=(weak,))], header_keys=frozenset({weak.fingerprint})).accepted
+    assert not verdict([rule(signed_by=(weak,))], header=HeaderEvidence((weak,))).accepted
 
 
 def test_a_release_statement_that_is_asked_for_and_not_checked_is_not_taken_for_granted() -> None:
