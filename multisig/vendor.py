@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 from multisig.errors import SignatureFormatError
-from multisig.evidence import FUTURE_ALLOWANCE, MAX_TRIES, shown_fingerprint
+from multisig.evidence import MAX_TRIES, shown_fingerprint
 from multisig.openpgp import Checked, Outcome, Signature, key_problem, parse_signature_packet
+from multisig.openpgp.premises import FUTURE_ALLOWANCE
 from multisig.policy import Key, Policy, Rule
 
 Verify = Callable[[Signature, Key], Checked]
@@ -141,6 +142,8 @@ def _obstacle(signature: Signature, key: Key, now: int, tries: int) -> Optional[
         return f"{signed}, with a part of the key that is not for signing"
     if signature.created > now + FUTURE_ALLOWANCE:
         return f"{signed}, with a date in the future"
+    if signature.expires is not None and signature.expires <= now:
+        return f"{signed}, and the signature has expired"
     return None
 
 

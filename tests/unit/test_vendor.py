@@ -13,7 +13,7 @@ from fixtures.rpmedit import STRING, STRING_ARRAY, Rpm
 from fixtures.rpmjudge import edited
 from fixtures.vendor import header_bytes, with_signatures
 from multisig.gate import Gate, Judged
-from multisig.openpgp import Checked, Engine, Outcome, PublicKey, Signature, open_engine
+from multisig.openpgp import Checked, Engine, Outcome, PublicKey, Signature, open_engine, parse_signature_packet
 from multisig.openpgp.armor import SIGNATURE, dearmor
 from multisig.openpgp.engines import CHOICES
 from multisig.policy import Policy, parse_policy
@@ -302,6 +302,12 @@ def test_a_signature_with_a_date_in_the_future_does_not_count(vendors: Vendors, 
 def test_a_signature_that_has_expired_does_not_count(vendors: Vendors, engine: Engine, hello: Rpm) -> None:
     packet = vendors.packet("vendor", hello, "--default-sig-expire", "1d")
     refused(with_signatures(hello, rsa=packet), vendors.policy(["vendor"]), engine, "has expired")
+    by = vendors.policy(["vendor"])
+    short = vendors.packet("vendor", hello, "--default-sig-expire", "30y")
+    end = parse_signature_packet(short).expires
+    assert end is not None
+    refused(with_signatures(hello, rsa=short), by, engine, "and the signature has expired", now=end)
+    assert code(judged(with_signatures(hello, rsa=short), by, engine, now=end - 1)) is Code.OK
 
 
 # --- forms that do not count -----------------------------------------------------------------------------------------
