@@ -5,7 +5,7 @@ VENV := .venv
 export PYTHONDONTWRITEBYTECODE = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-unit test-rpm6 lint bench vectors fuzz clean
+.PHONY: help install rpm setup demo test test-unit test-rpm6 matrix lint bench vectors fuzz clean
 
 help:        ## this list
 	@sed -n 's/^\([a-z0-9-]*\): .*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -23,13 +23,16 @@ test-unit: $(VENV)/pysequoia/done  ## the fast tests alone; installs pysequoia i
 	$(PYTHON) -m pytest -q tests/unit
 
 test-rpm6: setup  ## content by rpm 6.1 and by this rpm, in a chroot; root, and 90 s more for the first time
+	$(PYTHON) -m pytest -q tests/chroot/test_rpm6.py
+
+matrix: setup  ## all of tests/chroot: the packages on whole systems, other dnf and rpm; root, and minutes at first
 	$(PYTHON) -m pytest -q tests/chroot
 
 lint: setup $(VENV)/done  ## ruff, and mypy in its strict mode
 	$(VENV)/bin/ruff check .
 	@# dnf wants its plugin to be called as the package is, and mypy cannot have two modules of one name.
 	@mkdir -p build/lint && ln -sf ../../dnf-plugins/multisig.py build/lint/dnf4_plugin.py
-	$(VENV)/bin/mypy multisig fixtures tests setup.py build/lint/dnf4_plugin.py
+	$(VENV)/bin/mypy multisig fixtures tests packaging setup.py build/lint/dnf4_plugin.py
 
 # ruff and mypy are not in Debian 12; they see the system's modules through --system-site-packages.
 $(VENV)/done: tests/requirements-lint.txt
@@ -60,6 +63,37 @@ $(VENV)/fuzz: $(VENV)/done tests/requirements-fuzz.txt
 	@echo "fuzz: installing atheris into $(VENV)"
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/requirements-fuzz.txt
 	@touch $@
+
+# Where things go. dnf looks for its plugins where its own are, whatever the prefix is.
+PREFIX = /usr/local
+BINDIR = $(PREFIX)/bin
+DATADIR = $(PREFIX)/share
+MANDIR = $(DATADIR)/man
+SYSCONFDIR = /etc
+LOCALSTATEDIR = /var
+PYTHONDIR = $(shell $(PYTHON) packaging/where.py python $(PREFIX))
+DNFPLUGINDIR = $(shell $(PYTHON) packaging/where.py dnf)
+
+install:     ## install for this system's Python and dnf; DESTDIR=, PREFIX=/usr/local
+	install -d "$(DESTDIR)$(PYTHONDIR)" "$(DESTDIR)$(BINDIR)" "$(DESTDIR)$(DNFPLUGINDIR)"
+	@# Listed by git or found: no leftovers of a build, no caches.
+	find multisig -type f ! -name '*.pyc' -exec install -D -m 644 {} "$(DESTDIR)$(PYTHONDIR)/{}" \;
+	install -m 755 packaging/multisig "$(DESTDIR)$(BINDIR)/multisig"
+	install -m 644 dnf-plugins/multisig.py "$(DESTDIR)$(DNFPLUGINDIR)/multisig.py"
+	install -D -m 644 etc/multisig.conf "$(DESTDIR)$(SYSCONFDIR)/dnf/plugins/multisig.conf"
+	install -D -m 644 packaging/protected.conf "$(DESTDIR)$(SYSCONFDIR)/dnf/protected.d/multisig.conf"
+	install -D -m 644 etc/policy.yaml.example "$(DESTDIR)$(SYSCONFDIR)/multisig/policy.yaml.example"
+	install -d -m 755 "$(DESTDIR)$(SYSCONFDIR)/multisig/keys" "$(DESTDIR)$(LOCALSTATEDIR)/lib/multisig"
+	for page in docs/*.[158]; do \
+		install -D -m 644 "$$page" "$(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}" || exit 1; \
+	done
+	install -d "$(DESTDIR)$(DATADIR)/bash-completion/completions" "$(DESTDIR)$(DATADIR)/zsh/site-functions"
+	$(PYTHON) packaging/completion.py bash > "$(DESTDIR)$(DATADIR)/bash-completion/completions/multisig"
+	$(PYTHON) packaging/completion.py zsh > "$(DESTDIR)$(DATADIR)/zsh/site-functions/_multisig"
+	$(PYTHON) -m compileall -q -s "$(DESTDIR)" -p / "$(DESTDIR)$(PYTHONDIR)/multisig"
+
+rpm: setup   ## the project's own packages, into build/rpm; the same content from every builder
+	@packaging/build-rpm build/rpm
 
 clean:       ## remove what the other targets made here
 	rm -rf build dist *.egg-info $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -26,6 +26,8 @@ class Multisig(dnf.Plugin):  # type: ignore[misc]
         self._hooks: Any = None
         self._urls: Dict[str, str] = {}
         self._remember_urls(base)
+        if cli is not None:
+            cli.register_command(_command())
 
     def resolved(self) -> None:
         self._guarded("resolved")
@@ -78,11 +80,46 @@ class Multisig(dnf.Plugin):  # type: ignore[misc]
         base.add_remote_rpms = add_and_remember
 
 
+def _command() -> Any:
+    """``dnf multisig``. Made only where there is a command line to register it with."""
+    import dnf.cli.commands
+
+    class MultisigCommand(dnf.cli.commands.Command):  # type: ignore[misc]
+        aliases = ("multisig",)
+        summary = "who has signed what, and whether it may be installed"
+
+        @staticmethod
+        def set_argparser(parser: Any) -> None:
+            # dnf hands over an argument group, which has no subparsers.
+            parser.add_argument("action", choices=("status", "verify"), help="status of packages, verify files")
+            parser.add_argument("words", nargs="*", metavar="PACKAGE|FILE")
+
+        def configure(self) -> None:
+            if self.opts.action == "status":
+                self.cli.demands.sack_activation = True
+                self.cli.demands.available_repos = True
+
+        def run(self) -> None:
+            try:
+                from multisig.dnf4.command import run
+
+                self.cli.demands.success_exit_status = run(self.base, self.opts.action, self.opts.words, print)
+            except Exception as error:
+                raise dnf.exceptions.Error(f"multisig: {_plain(error)}") from None
+
+    return MultisigCommand
+
+
+def _plain(error: BaseException) -> str:
+    """An error's text, fit for a terminal."""
+    return "".join(char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in str(error))
+
+
 def _told(error: BaseException) -> str:
     """What a person is told: a refusal as it is, anything else as the reason why nothing was installed."""
     kind = type(error).__name__
     try:
-        text = "".join(char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in str(error))
+        text = _plain(error)
         if text.startswith("multisig: "):
             return text
         shown = text if getattr(error, "code", None) else f"{kind}: {text}"

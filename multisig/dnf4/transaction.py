@@ -7,7 +7,7 @@ import os
 import time
 from collections import deque
 from concurrent.futures import Future
-from typing import Callable, Deque, Dict, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Callable, Deque, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
 import dnf
 import rpm
@@ -54,6 +54,10 @@ class Transaction:
             self._record("planned", judged)
         self._refuse_or_warn(judged, "nothing was downloaded or installed")
 
+    def judge_available(self, handles: Iterable["dnf.package.Package"]) -> List[Judged]:
+        """What a transaction with these packages would hear before its download. Records and refuses nothing."""
+        return self._gate.judge_planned(self._known(handles), self._source)
+
     def judge_files(self) -> None:
         """Judge the files that rpm is going to open, pin them, record the decision; raises RefusedError."""
         started = time.monotonic()
@@ -79,14 +83,17 @@ class Transaction:
             self._pinned.pop().close()
 
     def _planned(self) -> List[Package]:
-        """Every package that goes in, whatever the transaction calls it; for the same one always the same Package."""
-        for handle in self._base.transaction.install_set:
-            key = id(handle)
+        """Every package that goes in, whatever the transaction calls it."""
+        return self._known(self._base.transaction.install_set)
+
+    def _known(self, handles: Iterable["dnf.package.Package"]) -> List[Package]:
+        """The gate's packages for dnf's, sorted by name; for the same one always the same Package."""
+        current = {id(handle): handle for handle in handles}
+        for key, handle in current.items():
             if key not in self._packages:
                 self._packages[key] = _package(key, handle)
                 self._handles[key] = handle
                 self._source.add(self._packages[key], handle)
-        current = {id(handle) for handle in self._base.transaction.install_set}
         return sorted((self._packages[key] for key in current), key=lambda package: package.nevra)
 
     def _judge_files(self, packages: Sequence[Package]) -> List[Judged]:

@@ -12,8 +12,8 @@ from typing import Iterator, List, Tuple
 import pytest
 
 from docs import tag_table
-from multisig import bundle, cli, config, journal, statement
-from multisig.policy import parse_policy
+from multisig import __version__, bundle, cli, config, journal, statement
+from multisig.policy import parse, parse_policy, rules
 from multisig.verdict import Code
 from tests.unit.policy_keys import keys, read_file
 
@@ -167,3 +167,41 @@ def test_anchors_in_links_are_headings() -> None:
             headings = re.findall(r"^#+ (.*)$", other.read_text(encoding="utf-8"), re.MULTILINE)
             slugs = [re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings]
             assert anchor in slugs, f"{page.name}: {target}#{anchor}"
+
+
+def _words(page: str) -> str:
+    """A manual page's text without its markup."""
+    return re.sub(r"\\f[BIPR]|\\(?=-)", "", _page(page))
+
+
+@pytest.mark.parametrize("page", sorted(path.name for path in (ROOT / "docs").glob("*.[158]")))
+def test_a_manual_page_names_the_version_that_it_is_about(page: str) -> None:
+    assert f'"multisig {__version__}"' in _page(f"docs/{page}")
+
+
+def test_the_manual_of_the_configuration_names_every_setting() -> None:
+    text = _words("docs/multisig.conf.5")
+    for key in config._KEYS:
+        assert re.search(rf"^\.BR {re.escape(key)} ", text, re.MULTILINE), key
+
+
+def test_the_manual_of_the_policy_names_every_key() -> None:
+    text = _words("docs/multisig-policy.5")
+    for key in (*parse._NEEDED, *parse._OPTIONAL, *rules._OPTIONAL, "min-rsa-bits", "max-validity-days"):
+        assert re.search(rf"\b{re.escape(key)}\b", text), key
+
+
+def test_the_manual_of_the_dnf_plugin_names_every_action() -> None:
+    text = _words("docs/dnf-multisig.8")
+    plugin = _page("dnf-plugins/multisig.py")
+    (choices,) = re.findall(r'"action", choices=\((.*?)\)', plugin)
+    actions = re.findall(r'"(\w+)"', choices)
+    assert actions == list(command_actions())
+    for action in actions:
+        assert f"dnf multisig {action}" in text, action
+
+
+def command_actions() -> List[str]:
+    """The actions that ``dnf multisig`` knows; read as text, since its module needs dnf's own to be imported."""
+    (table,) = re.findall(r"^ACTIONS = \{\n(.*?)^\}", _page("multisig/dnf4/command.py"), re.MULTILINE | re.DOTALL)
+    return re.findall(r'^    "(\w+)":', table, re.MULTILINE)
