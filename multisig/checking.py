@@ -18,7 +18,9 @@ from multisig.verdict import Approval, approval, plan
 
 @dataclass
 class Case:
-    """One subject under judgement. ``problem`` says what was wrong with a bundle that gave no evidence."""
+    """One subject under judgement. ``problem`` says what was wrong with a bundle that gave no evidence;
+    ``lapsed_count``: a key that has merely expired is as good as any.
+    """
 
     name: str
     origin: str
@@ -29,6 +31,7 @@ class Case:
     ignored: List[str] = field(default_factory=list)
     kind: Kind = Kind.RPM
     problem: Optional[str] = None
+    lapsed_count: bool = False
 
 
 class Checker:
@@ -59,7 +62,7 @@ class Checker:
             for case, candidates in trying:
                 for candidate in candidates:
                     case.untried.remove(candidate)
-                    found = self._approval(candidate)
+                    found = self._approval(candidate, case)
                     if isinstance(found, Approval):
                         case.approvals.append(found)
                     else:
@@ -70,13 +73,13 @@ class Checker:
         counted = {item.signer for item in case.approvals}
         trying = plan(case.rules, case.approvals, [item for item in evidence.others if item.signer not in counted])
         self._start(trying)
-        good = dict.fromkeys(item.signer for item in trying if isinstance(self._approval(item), Approval))
+        good = dict.fromkeys(item.signer for item in trying if isinstance(self._approval(item, case), Approval))
         hint = " (multisig diff shows what differs)" if case.kind is Kind.RPM else ""
         return tuple(f"{signer}'s signature is over other content{hint}" for signer in good)
 
-    def _approval(self, candidate: Candidate) -> "Approval | str":
+    def _approval(self, candidate: Candidate, case: Case) -> "Approval | str":
         checked = self._checked[_identity(candidate)].result()
-        return approval(candidate, checked, self._policy, self._now)
+        return approval(candidate, checked, self._policy, self._now, lapsed_count=case.lapsed_count)
 
     def _start(self, candidates: Sequence[Candidate]) -> None:
         """Have the engine verify, in the background, what it has not been given yet in this run."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Dict, FrozenSet, Iterator, List, Optional, Set, Tuple, Union
+from typing import Callable, Dict, FrozenSet, Iterator, List, Optional, Set, Tuple, Union
 
 from multisig.bundle import Attestation, Bundle
 from multisig.errors import SignatureFormatError, StatementError
@@ -22,14 +22,26 @@ MAX_TRIES = 4
 _CACHED_TEXTS = 4096
 
 
+#: What a statement lacks, in words that follow "a statement"; None if nothing.
+Objection = Callable[[Statement], Optional[str]]
+
+
+def no_objection(_: Statement) -> Optional[str]:
+    return None
+
+
 @dataclass(frozen=True)
 class Wanted:
-    """What evidence is looked for. ``digests`` is None while only the package's planned name is known."""
+    """What evidence is looked for. ``digests`` is None while only the package's planned name is known.
+
+    ``objection`` has a say on each statement of that kind, name and channel, before its signatures are looked at.
+    """
 
     kind: Kind
     name: str
     digests: Optional[Digests]
     channels: FrozenSet[str]
+    objection: Objection = no_objection
 
 
 @dataclass(frozen=True)
@@ -86,6 +98,10 @@ def collect(bundle: Bundle, policy: Policy, wanted: Wanted, now: int) -> Evidenc
             continue
         if statement.channel not in wanted.channels:
             ignored[f"a statement for the channel {statement.channel}"] = None
+            continue
+        objection = wanted.objection(statement)
+        if objection is not None:
+            ignored[f"a statement {objection}"] = None
             continue
         named_otherwise = named_otherwise or not same
         so_far = tried.setdefault(attestation.statement, _Tried())

@@ -78,7 +78,7 @@ def write_whole(path: str, data: bytes, *, mode: int = 0o644, alone: bool = Fals
             os.fsync(stream.fileno())
         os.replace(temporary, path)
         temporary = None
-        _sync_directory(directory)
+        sync_directory(directory)
     except OSError as error:
         raise UnreadableError(f"cannot be written: {_reason(error)}", path=path) from None
     finally:
@@ -113,7 +113,8 @@ def _temporary_alone(directory: str, name: str) -> Tuple[int, str]:
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), path
 
 
-def _sync_directory(directory: str) -> None:
+def sync_directory(directory: str) -> None:
+    """Make what was created, renamed or removed in a directory outlive a loss of power. Raises OSError."""
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)

@@ -14,7 +14,7 @@ from typing import Dict, List, Mapping, Optional, Protocol, Sequence, Tuple
 
 from multisig.checking import Case, Checker
 from multisig.errors import MalformedRpmError, UnreadableError
-from multisig.evidence import Wanted, collect, content_variants
+from multisig.evidence import Objection, Wanted, collect, content_variants, no_objection
 from multisig.held import Held, hold
 from multisig.openpgp import Engine
 from multisig.policy import Policy, Requirement, Rule, Traits, matching_rules, undecided_rules
@@ -139,11 +139,31 @@ class Gate:
         return self._judge_case(kind, name, digests, repo, rules, held)
 
     def judge_quorum(
-        self, kind: Kind, name: str, digests: Digests, quorum: Requirement, channel: str, bundle: Optional[bytes]
+        self,
+        kind: Kind,
+        name: str,
+        digests: Digests,
+        quorum: Requirement,
+        channel: str,
+        bundle: Optional[bytes],
+        *,
+        objection: Objection = no_objection,
+        lapsed_count: bool = False,
     ) -> Judged:
-        """The verdict on a release or a policy of these digests: whether ``quorum`` signed it for ``channel``."""
+        """The verdict on a release or a policy of these digests: whether ``quorum`` signed it for ``channel``.
+
+        ``objection`` looks at the rest of each statement (see evidence.Wanted). ``lapsed_count``: keys that have merely
+        expired count too.
+        """
         rule = quorum_rule(f"quorum for the {kind.word}", kind.word, channel, quorum)
-        return self._judge_case(kind, name, digests, name, (rule,), hold([bundle] if bundle is not None else []))
+        held = hold([bundle] if bundle is not None else [])
+        case = Case(name, name, (rule,), None, kind=kind, problem=held.problem, lapsed_count=lapsed_count)
+        if held.bundle is not None:
+            wanted = Wanted(kind, name, digests, frozenset({channel}), objection)
+            case.evidence = collect(held.bundle, self._policy, wanted, self._now)
+            case.untried = list(case.evidence.candidates)
+        self._checker.verify([case])
+        return self._conclude(case, held, digests)
 
     # Planned packages
 
@@ -329,8 +349,9 @@ class Gate:
     def _verdict(
         self, case: Case, approvals: Sequence[Approval], header: HeaderEvidence, ignored: Sequence[str] = ()
     ) -> Verdict:
+        now = 0 if case.lapsed_count else self._now  # before any key's end, for who could still sign
         return judge(
-            self._policy, case.rules, approvals, name=case.name, origin=case.origin, now=self._now,
+            self._policy, case.rules, approvals, name=case.name, origin=case.origin, now=now,
             evidence=case.evidence, problem=case.problem, header=header, ignored=ignored,
         )  # fmt: skip
 

@@ -104,12 +104,15 @@ def refuse(name: str, origin: str, code: Code, message: str, ignored: Sequence[s
     return Verdict(name, origin, False, code, message, ignored=tuple(ignored))
 
 
-def approval(candidate: Candidate, checked: Checked, policy: Policy, now: int) -> "Approval | str":
+def approval(
+    candidate: Candidate, checked: Checked, policy: Policy, now: int, *, lapsed_count: bool = False
+) -> "Approval | str":
     """Turn an engine's finding into an approval, or into the reason why it is none.
 
     Steps: 1. The outcome is GOOD, or EXPIRED_KEY for a retired signer. 2. The primary key that the engine names is the
     policy's, and the part that issued is one of its signing parts and meets the policy's requirements of keys. 3. The
-    policy's clock: the issuing part and the primary have not ended, or, for a retired signer, had not when it signed.
+    policy's clock: the issuing part and the primary have not ended, or, for a retired signer, had not when it signed;
+    but where ``lapsed_count``, a key's end does not matter.
     """
     signer, public = policy.signers[candidate.signer], candidate.key.public
     if checked.outcome not in (Outcome.GOOD, Outcome.EXPIRED_KEY):
@@ -122,7 +125,7 @@ def approval(candidate: Candidate, checked: Checked, policy: Policy, now: int) -
         return f"{signer.name}: key {shown_fingerprint(part.fingerprint)} {problem}"
     end = min((end for end in (part.expires, public.expires) if end is not None), default=None)
     expired = checked.outcome is Outcome.EXPIRED_KEY or (end is not None and end <= now)
-    if expired and (signer.retired is None or end is None or checked.created >= end):
+    if expired and not lapsed_count and (signer.retired is None or end is None or checked.created >= end):
         return f"{signer.name}: {Outcome.EXPIRED_KEY.value}"
     return Approval(
         signer.name, candidate.channel, candidate.subject.payload_sha256, candidate.statement, checked.issuer

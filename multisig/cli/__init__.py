@@ -171,9 +171,25 @@ def _verify(commands: "argparse._SubParsersAction[Parser]") -> None:
 
 
 def _policy(commands: "argparse._SubParsersAction[Parser]") -> None:
-    parser = _command(commands, "policy", "policy", "check a policy")
-    parser.add_argument("action", choices=("check",))
+    parser = _command(commands, "policy", "policy", "check, sign or replace a policy")
     parser.add_argument("--policy", metavar="P", default=paths.POLICY, help="default: %(default)s")
+    actions = parser.add_subparsers(metavar="ACTION", required=True, parser_class=Parser)
+    _policy_action(actions, "check", "policy", "say what is wrong with a policy, or soon will be")
+    update = _policy_action(
+        actions, "update", "policyupdate", "put NEW in the policy's place, if the quorums of both signed it"
+    )
+    update.add_argument("new", metavar="NEW")
+    sign = _policy_action(actions, "sign", "policysign", "approve NEW, with the keys it names, as the next policy")
+    sign.add_argument("--key", metavar="FPR", required=True, help="full fingerprint of your key")
+    sign.add_argument("--gnupghome", metavar="D", help="GnuPG's directory, where it is not the usual one")
+    sign.add_argument("new", metavar="NEW")
+
+
+def _policy_action(actions: "argparse._SubParsersAction[Parser]", name: str, module: str, text: str) -> Parser:
+    parser = _command(actions, name, module, text)
+    # Also before the action's name; argparse would overwrite that one by the default.
+    parser.add_argument("--policy", metavar="P", default=argparse.SUPPRESS, help=f"default: {paths.POLICY}")
+    return parser
 
 
 def _history(commands: "argparse._SubParsersAction[Parser]") -> None:

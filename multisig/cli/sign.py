@@ -31,12 +31,12 @@ def run(options: argparse.Namespace) -> int:
     with GpgvEngine() as engine, progress("signing", total) as bar:
         if options.batch is not None:
             statements = _batches(options, bar)
-            _extend(options.batch, statements, signer, engine)
+            extend(options.batch, statements, signer, engine)
         else:
             for path in options.paths:
                 kind = kind_of(path, options.kind)
                 statement = make(kind, options.channel, [_subject(path, kind, bar)])
-                _extend(bundle_path(path), [statement], signer, engine)
+                extend(bundle_path(path), [statement], signer, engine)
     return 0
 
 
@@ -86,7 +86,7 @@ def _proven(path: str, kind: Kind, advance: Progress) -> Subject:
         os.close(fd)
 
 
-def _extend(path: str, statements: List[Statement], signer: Signer, engine: GpgvEngine) -> None:
+def extend(path: str, statements: List[Statement], signer: Signer, engine: GpgvEngine) -> None:
     """Add this signer's word to the bundle at ``path``; whatever is in it stays."""
     with locked(path):
         before = read_bundle(path).attestations if os.path.lexists(path) else ()

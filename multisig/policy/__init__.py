@@ -21,10 +21,11 @@ from multisig.policy.model import (
     leaves,
     satisfied_by,
 )
-from multisig.policy.parse import load_policy, parse_policy
+from multisig.policy.parse import parse_policy
 from multisig.policy.publishing import publishing_policy
 from multisig.policy.select import ContentTraits, Traits, matching_rules, undecided_rules
 from multisig.policy.standing import can_sign
+from multisig.policy.store import PolicyFiles, load_policy, read_policy
 
 __all__ = [
     "AllOf",
@@ -36,6 +37,7 @@ __all__ = [
     "Key",
     "Leaf",
     "Policy",
+    "PolicyFiles",
     "ReleaseRequirement",
     "Requirement",
     "Retirement",
@@ -50,6 +52,7 @@ __all__ = [
     "matching_rules",
     "parse_policy",
     "publishing_policy",
+    "read_policy",
     "satisfied_by",
     "undecided_rules",
 ]

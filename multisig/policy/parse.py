@@ -7,17 +7,14 @@ The first thing that is wrong is an error with its line and column; there is no 
 from __future__ import annotations
 
 import hashlib
-import os
-import stat
 from typing import Callable
 
-from multisig.errors import PolicyError
 from multisig.policy import rules as rules_module
 from multisig.policy import signers as signers_module
 from multisig.policy.fields import Fields
 from multisig.policy.model import Policy
-from multisig.policy.signers import MAX_STATEMENTS, KeyReader
-from multisig.policy.yamlnodes import MAX_BYTES, Mapping, Node, parse_yaml
+from multisig.policy.signers import KeyReader
+from multisig.policy.yamlnodes import Mapping, Node, parse_yaml
 
 FORMAT = "policy/v1"
 _NEEDED = ("multisig", "serial", "rules")
@@ -64,39 +61,3 @@ def _check_format(fields: Fields, root: Node) -> None:
     value = fields.text(node, "multisig")
     if value != FORMAT:
         fields.fail(node, f'a policy of format "{value[:60]}"', hint)
-
-
-def load_policy(path: str) -> Policy:
-    """The policy at ``path``, with the files it names, which lie beside it or in folders there.
-
-    Only regular files are read: a policy of at most 64 KiB, other files of at most 4 MiB (keys: 256 KiB, by their
-    parser). Raises PolicyError, also where something cannot be read.
-    """
-    folder = os.path.dirname(path)
-
-    def read_file(name: str) -> bytes:
-        return read_regular(os.path.join(folder, name), MAX_STATEMENTS)
-
-    try:
-        text = read_regular(path, MAX_BYTES)
-    except OSError as error:
-        raise PolicyError(f"cannot read the policy: {error.strerror}", path=path) from error
-    except PolicyError as error:
-        error.at(path)
-        raise
-    return parse_policy(text, path=path, read_file=read_file)
-
-
-def read_regular(path: str, limit: int) -> bytes:
-    """What a regular file of at most ``limit`` bytes holds. OSError, or PolicyError without a path.
-
-    O_NONBLOCK: a FIFO in the file's place must not make us wait for a writer.
-    """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
-    with open(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise PolicyError("it is not a regular file")
-        data = file.read(limit + 1)
-    if len(data) > limit:
-        raise PolicyError(f"it is larger than {limit // 1024} KiB")
-    return data

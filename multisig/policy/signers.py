@@ -74,12 +74,14 @@ class KeyReader:
                 )
 
     def contents(self, node: Node, what: str) -> Tuple[str, bytes]:
-        """The file that ``node`` names, relative to the policy's folder: its name and what it holds."""
+        """The file that ``node`` names, relative to the policy's folder: its one name and what it holds."""
         name = self._fields.text(node, what, 255)
-        if name.startswith("/") or ".." in name.split("/") or name.endswith("/"):
+        parts = [part for part in name.split("/") if part not in ("", ".")]
+        if name.startswith("/") or ".." in parts or name.endswith("/") or not parts:
             self._fields.fail(
                 node, f'{what} cannot be "{name}"', "name a file beside the policy or in a folder there: keys/name.asc"
             )
+        name = "/".join(parts)
         try:
             if name not in self._contents:
                 self._contents[name] = self._read_file(name)

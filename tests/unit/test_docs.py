@@ -138,12 +138,14 @@ def test_the_example_of_a_comparison_has_the_keys_and_words_that_diff_prints() -
 
 def _options() -> Iterator[Tuple[str, str]]:
     """Every command with each of its options, by its longest name."""
-    parser = cli.build_parser()
-    (commands,) = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
-    for name, command in commands.choices.items():
+    waiting: List[Tuple[str, argparse.ArgumentParser]] = [("", cli.build_parser())]
+    while waiting:
+        name, command = waiting.pop(0)
         for action in command._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                waiting += [(f"{name} {word}".strip(), found) for word, found in action.choices.items()]
             for option in action.option_strings[-1:]:
-                if option != "--help":
+                if name and option != "--help":
                     yield name, option
 
 
