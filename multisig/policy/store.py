@@ -115,7 +115,7 @@ def finish_update(path: str) -> bool:
             source, target = os.path.join(staged, name), os.path.join(folder, name)
             _make_directories(folder, os.path.dirname(name))
             with open(source, "rb") as file:
-                write_whole(target, file.read(), mode=stat.S_IMODE(os.fstat(file.fileno()).st_mode))
+                write_whole(target, file.read(), mode=stat.S_IMODE(os.fstat(file.fileno()).st_mode), alone=True)
         _remove_tree(path + DONE)
         _rename(staged, path + DONE)
         _remove_tree(path + DONE)
