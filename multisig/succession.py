@@ -37,6 +37,8 @@ def policy_statement(draft: PolicyFiles) -> Statement:
 def update_policy(path: str, new_path: str, engine: Engine, *, now: int) -> Verdict:
     """Put the policy at ``new_path`` in place of the one at ``path``, if the quorums of both have signed it.
 
+    ``engine`` has to be one that tells a signature from after a key's end from a bad one: GpgvEngine(late=True).
+
     The signatures are those in the bundle beside ``new_path``. Raises PolicyError where either cannot be used, or where
     the one in force leaves the choice to whoever administers the machine; UnreadableError where something cannot be
     read or written.

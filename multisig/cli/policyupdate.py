@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import argparse
 import time
-from contextlib import closing
 
 from multisig import report
-from multisig.openpgp import open_engine
+from multisig.openpgp import GpgvEngine
 from multisig.policy import lint, load_policy
 from multisig.policy.changes import changes
 from multisig.succession import update_policy
@@ -19,7 +18,7 @@ def run(options: argparse.Namespace) -> int:
     """0 where NEW has taken the policy's place, 1 where it may not, 2 where that cannot be judged."""
     now = int(time.time())
     before = load_policy(options.policy)
-    with closing(open_engine()) as engine:
+    with GpgvEngine(late=True) as engine:
         verdict = update_policy(options.policy, options.new, engine, now=now)
     if not verdict.accepted:
         print("multisig: refused; the policy in force stays.\n")
@@ -30,6 +29,6 @@ def run(options: argparse.Namespace) -> int:
         print(plain(line))
     for finding in lint(after, now):
         print(plain(f"{finding.severity}: {finding.subject}: {finding.text}"))
-    who = ", ".join(verdict.signers)
+    who = ", ".join(sorted(verdict.signers))
     print(plain(f"{options.policy}: serial {after.serial} in place of {before.serial}, signed by {who}"))
     return 0

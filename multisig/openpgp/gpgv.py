@@ -41,7 +41,8 @@ class GpgvEngine:
     ``program`` is gpgv's full path, None for the usual places. ``timeout`` is in seconds of wall time for each
     signature, and also the limit of CPU time; ``memory`` in bytes of address space. ``base`` is the folder in which a
     private temporary one is made when it is first needed, None for the system's. ``close`` removes it, or at the latest
-    the interpreter's end does. ``clock`` gives the real time, in seconds since the epoch.
+    the interpreter's end does. ``clock`` gives the real time, in seconds since the epoch. ``late``: a good signature
+    from after the key's end is found to be one of an expired key; otherwise it is bad.
     """
 
     name = "gpgv"
@@ -53,12 +54,14 @@ class GpgvEngine:
         memory: int = 512 * 1024 * 1024,
         base: Optional[str] = None,
         clock: Callable[[], float] = time.time,
+        late: bool = False,
     ) -> None:
         self._program = program or next((place for place in _PLACES if os.path.exists(place)), None)
         self._timeout = timeout
         self._memory = memory
         self._base = base
         self._clock = clock
+        self._late = late
         self._lock = threading.Lock()
         self._folder: Optional[str] = None
         self._remove: Optional[Callable[[], object]] = None
@@ -90,7 +93,7 @@ class GpgvEngine:
         with this signature within its time, memory and output, or is ended by a signal.
         """
         now = int(self._clock())
-        settled = settle(signature, key, now)
+        settled = settle(signature, key, now, late=self._late)
         if settled is not None:
             return settled
         identity = f"{_digest(key.binary)}-{signature.issuer_keyid}"

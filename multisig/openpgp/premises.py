@@ -20,8 +20,10 @@ FUTURE_ALLOWANCE = 300
 Part = Union[PublicKey, Subkey]
 
 
-def settle(signature: Signature, key: PublicKey, now: int) -> Optional[Checked]:
+def settle(signature: Signature, key: PublicKey, now: int, *, late: bool = False) -> Optional[Checked]:
     """The finding where none needs an engine's word; None where the engine has to be asked. ``now`` is the real clock.
+
+    ``late``: a signature from after the key's end is one of an expired key, of which the caller makes what it will.
 
     1. The key is not revoked, and neither is the part that the signature names; by whom or why does not matter.
     2. That part is for signing, and its and its primary's latest self-signatures are by a strong digest.
@@ -38,7 +40,7 @@ def settle(signature: Signature, key: PublicKey, now: int) -> Optional[Checked]:
     if any(signature.created < part.created for part in (key, *parts)):
         return _bad("the signature is older than the key")
     end = _end(key, *parts)
-    if end is not None and signature.created >= end:
+    if not late and end is not None and signature.created >= end:
         return _bad("the key had expired when it signed")
     if signature.created > now + FUTURE_ALLOWANCE:
         return _bad("the signature is dated in the future")

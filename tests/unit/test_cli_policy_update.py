@@ -104,7 +104,7 @@ def test_two_of_three_hand_the_policy_on(keepers: Keepers) -> None:
     ran = keepers.update(new)
     assert (ran.rc, ran.err) == (0, "")
     assert "signer rafal: removed" in ran.out
-    assert ran.out.splitlines()[-1] == f"{keepers.policy}: serial 2 in place of 1, signed by marek, joanna"
+    assert ran.out.splitlines()[-1] == f"{keepers.policy}: serial 2 in place of 1, signed by joanna, marek"
     assert keepers.policy.read_bytes() == new.read_bytes()
     assert keepers.serial() == 2
     assert call("policy", "check", "--policy", keepers.policy).rc == 0

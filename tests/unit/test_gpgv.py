@@ -17,7 +17,8 @@ import pytest
 from multisig.errors import EngineError
 from multisig.openpgp.gpgv import GpgvEngine
 from multisig.openpgp.model import Outcome
-from tests.unit.openpgp_keys import DATA, People
+from multisig.openpgp.packets import parse_signature
+from tests.unit.openpgp_keys import DATA, PAST, Home, People
 
 IN_TIME = "20240103T000000"
 IN_TIME_SECONDS = 1_704_240_000
@@ -264,3 +265,29 @@ def test_no_descriptor_and_no_process_is_left_behind(people: People, tmp_path: P
     assert sorted(os.listdir("/proc/self/fd")) == before
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
+
+
+@pytest.mark.parametrize("part", ["primary", "subkey"])
+def test_a_signature_from_after_the_keys_end_is_bad_but_where_it_is_asked_for(part: str) -> None:
+    """As where a renewed key signs, and the key at hand is the one from before."""
+    home = Home()
+    try:
+        home.create("late", usage="cert" if part == "subkey" else "sign", expire="20d", at=PAST)
+        user = home.add("late", "ed25519", "sign", "10d", at=PAST) if part == "subkey" else "late"
+        before = home.key("late")
+        home.gpg("--quick-set-expire", home.fingerprints["late"], "0")
+        if part == "subkey":
+            home.gpg("--quick-set-expire", home.fingerprints["late"], "0", user)
+        signature = parse_signature(home.sign(user))
+        renewed = home.key("late")
+        home.revoke("late", "1")
+        revoked = home.key("late")
+    finally:
+        home.close()
+    with GpgvEngine() as usual, GpgvEngine(late=True) as late:
+        assert usual.verify(DATA, signature, renewed).outcome is Outcome.GOOD
+        assert usual.verify(DATA, signature, before).outcome is Outcome.BAD
+        assert late.verify(DATA, signature, before).outcome is Outcome.EXPIRED_KEY
+        assert late.verify(DATA, signature, renewed).outcome is Outcome.GOOD
+        assert late.verify(DATA, signature, revoked).outcome is Outcome.REVOKED_KEY
+        assert late.verify(DATA + b"x", signature, before).outcome is Outcome.BAD
