@@ -92,6 +92,33 @@ def test_warn_mode_installs_and_says_what_it_would_have_refused(stage: Stage) ->
     assert "hello-0:1.0-1.noarch" in multisig("history", "--journal", system.journal).out
 
 
+def test_warn_mode_counts_in_the_journal_what_it_would_have_refused(stage: Stage) -> None:
+    packages = {
+        "hello-1.0-1": TWO,
+        "greet-1.0-1": THREE,
+        "team-01-1.0-1": THREE,
+        "team-02-1.0-1": None,
+        "team-03-1.0-1": None,
+    }
+    system = stage.system(stage.publish(packages), mode="warn")
+    first = system.dnf("install", "greet", "hello")
+    assert first.rc == 0, first.text
+    assert "multisig: would have refused 1 of 2 packages (mode = warn)" in first.text, first.text
+    system.dnf("install", "team-01")
+    second = system.dnf("install", "team-02")
+    assert "multisig: would have refused 1 of 1 package (mode = warn)" in second.text, second.text
+    lines = multisig("history", "--journal", system.journal).out.splitlines()
+    headings = [line for line in lines if line[0].isdigit()]
+    assert ["would have refused" in line for line in headings] == [True, False, True], lines
+    assert "would have refused 1 of 2 packages  (at hand;" in headings[0], lines
+    assert lines[-1] == (
+        "mode = warn: would have refused 2 of 4 packages, in 2 of 3 transactions (1 below-threshold, 1 no-bundle)"
+    )
+    system.configure(policy=str(stage.policy))
+    assert system.dnf("install", "team-03").rc != 0
+    assert multisig("history", "--journal", system.journal).out.splitlines()[-1] == lines[-1]
+
+
 @pytest.mark.parametrize("mode", ["Warn", "WARN", "", "permissive", "no", "warn warn"])
 def test_a_mode_that_is_not_exactly_warn_enforces(stage: Stage, mode: str) -> None:
     system = stage.system(stage.publish({"hello-1.0-1": TWO}), mode=mode)

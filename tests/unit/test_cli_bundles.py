@@ -7,13 +7,16 @@ import os
 import resource
 import signal
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from typing import Callable, Dict, List, Set
 
 import pytest
 
 from multisig.bundle import Attestation, Bundle, encode, parse
+from multisig.journal import Entry, Journal
 from multisig.statement import Subject
+from multisig.verdict import Code, refuse
 from tests.unit.cli_bench import (
     NAMES,
     NEVRA,
@@ -299,11 +302,33 @@ def not_a_journal(path: Path) -> None:
 
 
 def forged_journal(path: Path) -> None:
-    from multisig.journal import Journal
-
     Journal(str(path)).record([], time=0, stage="x", mode="x", accepted=True, serial=1, policy="x")
     with sqlite3.connect(path) as database:
         database.execute("UPDATE decisions SET time = 999999999999999")
+
+
+def recorded(path: Path, mode: str, *codes: Code) -> None:
+    verdicts = [refuse(f"p{number}", "fedora", code, "x") for number, code in enumerate(codes)]
+    entries = [Entry(replace(verdict, accepted=verdict.code is Code.OK)) for verdict in verdicts]
+    accepted = all(entry.verdict.accepted for entry in entries)
+    Journal(str(path)).record(entries, time=0, stage="at hand", mode=mode, accepted=accepted, serial=1, policy="0" * 64)
+
+
+def test_warn_mode_is_counted_and_enforced_refusals_are_not(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    recorded(path, "enforce", Code.NO_BUNDLE)
+    assert "mode = warn" not in call("history", "--journal", path).out
+    recorded(path, "warn", *[Code.OK] * 200)
+    assert call("history", "--journal", path).out.splitlines()[-1] == (
+        "mode = warn: would have refused 0 of 200 packages, in 0 of 1 transaction"
+    )
+    recorded(path, "warn", Code.NO_RULE, Code.BELOW_THRESHOLD, Code.BELOW_THRESHOLD, *[Code.OK] * 9)
+    lines = call("history", "--journal", path).out.splitlines()
+    assert lines[-1] == (
+        "mode = warn: would have refused 3 of 212 packages, in 1 of 2 transactions (2 below-threshold, 1 no-rule)"
+    )
+    (heading,) = [line for line in lines if line.startswith("3  ")]
+    assert "would have refused 3 of 12 packages, not known to have finished  (at hand" in heading
 
 
 @pytest.mark.parametrize("make", [no_journal, not_a_journal, Path.mkdir, fifo, forged_journal])
