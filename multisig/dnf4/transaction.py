@@ -22,6 +22,7 @@ from multisig.journal import Entry, Journal
 from multisig.openpgp import open_engine
 from multisig.pin import Pinned, Pinner
 from multisig.policy import load_policy
+from multisig.rpmsettings import examine
 from multisig.text import plain
 
 _AHEAD = 16
@@ -62,9 +63,11 @@ class Transaction:
         """Judge the files that rpm is going to open, pin them, record the decision; raises RefusedError."""
         started = time.monotonic()
         packages = self._planned()
-        self._check_elements(packages)
+        left_out = self._check_rpm(packages)
         judged = self._judge_files(packages)
         self._decision = self._record("at hand", judged)
+        if left_out:
+            self._say(f"multisig: rpm installs {', '.join(left_out)}, as it was told to")
         if all(item.verdict.accepted for item in judged):
             self._say(report.acceptance([item.verdict for item in judged], time.monotonic() - started))
         else:
@@ -134,15 +137,32 @@ class Transaction:
         except OSError:
             return 0
 
-    def _check_elements(self, packages: Sequence[Package]) -> None:
-        """What rpm was told to install, by headers it read before now, is what is about to be judged."""
+    def _check_rpm(self, packages: Sequence[Package]) -> Tuple[str, ...]:
+        """What rpm is about to do is what was planned, and it does all of it; says what is left out on purpose.
+
+        1. No flag and no macro leaves out signed files, or rpm's own checks. 2. What rpm was told to install, by
+        headers that it read before now, is what is about to be judged. 3. It takes nothing away but what dnf planned
+        to: rpm adds what a package's header obsoletes by itself.
+        """
+        transaction = self._base._ts
+        settings = examine(transaction.getTsFlags(), rpm.expandMacro)
+        if settings.refused:
+            raise RefusedError(f"multisig: refused; nothing was installed: {plain('; '.join(settings.refused))}")
         expected = sorted(package.nevra for package in packages)
-        found = sorted(_element_nevra(element) for element in self._base._ts if element.Type() == _TR_ADDED)
+        found = sorted(_element_nevra(element) for element in transaction if element.Type() == _TR_ADDED)
         if found != expected:
             odd = sorted(set(found) ^ set(expected)) or found
             raise RefusedError(
                 f"multisig: refused; rpm's transaction is not the one that was planned: {plain(', '.join(odd))}"
             )
+        planned = {handle.idx for handle in self._base.transaction.remove_set}
+        removed = [element for element in transaction if element.Type() == _TR_REMOVED]
+        odd = sorted(_element_nevra(element) for element in removed if element.DBOffset() not in planned)
+        if odd:
+            raise RefusedError(
+                f"multisig: refused; rpm would also remove what dnf did not announce: {plain(', '.join(odd))}"
+            )
+        return settings.recorded
 
     def _record(self, stage: str, judged: Sequence[Judged]) -> int:
         entries = [
@@ -167,7 +187,7 @@ class Transaction:
         self._warned |= refused
 
 
-_TR_ADDED = 1  # rpmte.h
+_TR_ADDED, _TR_REMOVED = 1, 2  # rpmte.h
 
 
 def _package(key: int, handle: "dnf.package.Package") -> Package:
