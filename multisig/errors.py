@@ -57,6 +57,10 @@ class UsageError(MultisigError):
     """The caller asked for something that cannot be: an option's value, a missing program."""
 
 
+class ToolError(MultisigError):
+    """Another program that was run to do a part of the work says that it failed."""
+
+
 class SubjectError(MultisigError):
     """What was to be approved is not fit for approval."""
 

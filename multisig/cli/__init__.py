@@ -101,7 +101,7 @@ def build_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"multisig {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
-    for add in (_manifest, _diff, _sign, _merge, _verify, _policy, _history):
+    for add in (_manifest, _diff, _sign, _merge, _publish, _verify, _policy, _history):
         add(commands)
     return parser
 
@@ -153,6 +153,19 @@ def _merge(commands: "argparse._SubParsersAction[Parser]") -> None:
         "--repo-id", metavar="ID", help="the id of the repository that they are for; default: all rules' repositories"
     )
     parser.add_argument("inputs", metavar="IN.msig", nargs="+")
+
+
+def _publish(commands: "argparse._SubParsersAction[Parser]") -> None:
+    parser = _command(
+        commands, "publish", "publish", "put what enough people signed of an upload directory into a repository"
+    )
+    parser.add_argument("--incoming", metavar="DIR", required=True, help="where builders upload packages and bundles")
+    parser.add_argument("--repo", metavar="DIR", required=True, help="the repository")
+    parser.add_argument("--policy", metavar="P", default=paths.POLICY, help="default: %(default)s")
+    parser.add_argument(
+        "--repo-id", metavar="ID", help="what users call the repository; default: all rules' repositories"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def _verify(commands: "argparse._SubParsersAction[Parser]") -> None:

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The repository that is published to: what is in it, and putting something into it so that nobody sees half of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from contextlib import contextmanager, suppress
+from typing import Callable, Dict, Iterator, List, Optional, Tuple
+
+from multisig.bundle import MAX_BUNDLE, SUFFIX, Bundle, encode
+from multisig.errors import UnreadableError
+from multisig.files import locked, open_regular, read_bounded, read_if_there, sync_directory, write_whole
+from multisig.publishing.createrepo import REPODATA, REPOMD
+from multisig.statement import statement_id
+from multisig.subjects.rpm import RpmSubject, read_rpm
+
+BATCHES = "batches"
+"""The folder of statements that are too long to lie beside each package that they name, one in each bundle."""
+
+ASIDE = ".multisig"
+"""Where things are made before they are put in place; while it is there, the metadata may not be those of the packages.
+Nothing in it is called *.rpm or *.msig, so nobody takes it for a part of the repository."""
+
+_COPY = 1 << 20
+
+
+def file_name(nevra: str) -> str:
+    """How the file of NAME-EPOCH:VERSION-RELEASE.ARCH is called."""
+    name, _, rest = nevra.partition(":")
+    return f"{name.rpartition('-')[0]}-{rest}.rpm"
+
+
+class Repository:
+    """The folder ``path``, to be used within ``opened`` only."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.aside = os.path.join(path, ASIDE)
+        self.changed = False
+        self._files: Dict[str, str] = {}
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """Hold the repository's lock; the folder is made where it is not there.
+
+        What an earlier run left behind is cleared away; then the metadata count as changed.
+        """
+        if not os.path.lexists(self.path):
+            self._call(os.mkdir, self.path)
+        with locked(self.aside):
+            self.changed = os.path.lexists(self.aside) or not os.path.lexists(os.path.join(self.path, REPODATA, REPOMD))
+            if os.path.lexists(self.aside):
+                self._clear()
+            self._files = dict(self._walk())
+            yield
+
+    def finished(self) -> None:
+        """The metadata are those of the packages."""
+        if os.path.lexists(self.aside):
+            self._clear()
+            self._call(os.rmdir, self.aside)
+        self.changed = False
+
+    def change(self) -> str:
+        """To be called before anything is changed; the folder to make things in."""
+        if not os.path.lexists(self.aside):
+            self._call(os.mkdir, self.aside)
+            self._call(sync_directory, self.path)
+        self.changed = True
+        return self.aside
+
+    def fresh_folder(self) -> str:
+        """An empty folder to make metadata in, under a name that no run before this one has used."""
+        try:
+            return tempfile.mkdtemp(prefix="metadata-", dir=self.change())
+        except OSError as error:
+            raise UnreadableError(f"cannot be written to: {error.strerror}", path=self.aside) from None
+
+    def find(self, nevra: str) -> Optional[str]:
+        """The path of the published file of that package, known by its file's name; None where there is none."""
+        return self._files.get(file_name(nevra))
+
+    def read(self, path: str) -> RpmSubject:
+        """The package at a path that ``find`` gave."""
+        fd = open_regular(path)
+        try:
+            return read_rpm(fd, path=path)
+        finally:
+            os.close(fd)
+
+    def bundle(self, path: str) -> Optional[bytes]:
+        """The bundle beside a published file."""
+        return read_if_there(path + SUFFIX, MAX_BUNDLE)
+
+    def batches(self) -> Iterator[Tuple[str, bytes]]:
+        """The paths and contents of the bundles in BATCHES."""
+        folder = os.path.join(self.path, BATCHES)
+        names: List[str] = []
+        with suppress(FileNotFoundError):
+            names = sorted(name for name in os.listdir(folder) if name.endswith(SUFFIX) and not name.startswith("."))
+        for name in names:
+            path = os.path.join(folder, name)
+            yield path, read_bounded(path, MAX_BUNDLE)
+
+    def write_bundle(self, path: str, content: Bundle) -> bool:
+        """Put a bundle beside a file at ``path``, there already or yet to come; whether that changed anything."""
+        return self._write(path + SUFFIX, content)
+
+    def write_batch(self, content: Bundle) -> bool:
+        """Keep the one statement of a bundle in BATCHES; whether that changed anything."""
+        name = statement_id(content.attestations[0].statement) + SUFFIX
+        return self._write(os.path.join(self.path, BATCHES, name), content)
+
+    def _write(self, path: str, content: Bundle) -> bool:
+        data = encode(content)
+        if read_if_there(path, MAX_BUNDLE) == data:
+            return False
+        self.change()
+        try:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+        except OSError as error:
+            raise UnreadableError(f"cannot be made: {error.strerror}", path=os.path.dirname(path)) from None
+        if os.path.dirname(path) == os.path.normpath(self.path):
+            write_whole(path, data, alone=True)
+        else:
+            with locked(path):
+                write_whole(path, data, alone=True)
+        return True
+
+    def place(self, made: str, nevra: str, content: Bundle) -> None:
+        """Give the finished file ``made`` its name in the repository, and no other file's; its bundle comes first."""
+        path = os.path.join(self.path, file_name(nevra))
+        if content.attestations:
+            self.write_bundle(path, content)
+        try:
+            os.link(made, path)
+            os.unlink(made)
+            sync_directory(self.path)
+        except OSError as error:
+            raise UnreadableError(f"cannot be put in place: {error.strerror}", path=path) from None
+        self._files[os.path.basename(path)] = path
+
+    def copy(self, fd: int, name: str) -> Tuple[int, str]:
+        """A synced copy of the file at ``fd`` that nobody else writes to: a descriptor to read it by, and its path."""
+        path = os.path.join(self.change(), f"{name}.part")
+        copy = -1
+        try:
+            copy = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+            with os.fdopen(copy, "wb", closefd=False) as stream:
+                # What somebody appends meanwhile is not waited for.
+                for data in _chunks(fd, os.fstat(fd).st_size):
+                    stream.write(data)
+            os.fchmod(copy, 0o644)
+            os.fsync(copy)
+        except OSError as error:
+            if copy >= 0:
+                os.close(copy)
+            raise UnreadableError(f"cannot be copied: {error.strerror}", path=path) from None
+        return copy, path
+
+    def _clear(self) -> None:
+        """Empty the folder ASIDE; the folder itself still says that the metadata are not finished."""
+        try:
+            for name in os.listdir(self.aside):
+                path = os.path.join(self.aside, name)
+                if os.path.isdir(path) and not os.path.islink(path):
+                    # A createrepo_c that outlived its parent may still be writing there, by the old name.
+                    dead = tempfile.mkdtemp(prefix="dead-", dir=self.aside)
+                    os.rename(path, dead)
+                    shutil.rmtree(dead)
+                else:
+                    os.unlink(path)
+        except OSError as error:
+            raise UnreadableError(f"cannot be emptied: {error.strerror}", path=self.aside) from None
+
+    def _call(self, action: Callable[[str], None], path: str) -> None:
+        try:
+            action(path)
+        except OSError as error:
+            raise UnreadableError(f"cannot be written to: {error.strerror}", path=path) from None
+
+    def _walk(self) -> Iterator[Tuple[str, str]]:
+        """File names and paths of the packages that are there."""
+        for folder, folders, names in os.walk(self.path):
+            folders[:] = [name for name in folders if not name.startswith(".") and name != REPODATA]
+            for name in names:
+                if name.endswith(".rpm") and not name.startswith("."):
+                    yield name, os.path.join(folder, name)
+
+
+def _chunks(fd: int, size: int) -> Iterator[bytes]:
+    position = 0
+    while position < size:
+        data = os.pread(fd, min(_COPY, size - position), position)
+        if not data:
+            return
+        position += len(data)
+        yield data
