@@ -34,10 +34,13 @@ class Bundle:
     attestations: Tuple[Attestation, ...]
 
 
-def parse(data: bytes) -> Bundle:
-    """Parse a bundle file's bytes; raises BundleError where anything of its shape is wrong (never anything else)."""
-    if len(data) > MAX_BUNDLE:
-        raise BundleError("the bundle is too large", expected=f"at most {MAX_BUNDLE} bytes", got=f"{len(data)} or more")
+def parse(data: bytes, *, limit: int = MAX_BUNDLE) -> Bundle:
+    """Parse a bundle file's bytes; raises BundleError where anything of its shape is wrong (never anything else).
+
+    ``limit``: in bytes; a batch's bundle, which lies beside no single package, may be larger than others.
+    """
+    if len(data) > limit:
+        raise BundleError("the bundle is too large", expected=f"at most {limit} bytes", got=f"{len(data)} or more")
     if not data:
         raise BundleError("the bundle is empty")
     try:
@@ -50,7 +53,7 @@ def parse(data: bytes) -> Bundle:
     if value["multisig"] != BUNDLE_TYPE:
         raise BundleError("unknown bundle type", expected=BUNDLE_TYPE, got=ascii(value["multisig"])[:80])
     attestations = _list(value["attestations"], "attestations", MAX_ATTESTATIONS)
-    return Bundle(tuple(_attestation(item) for item in attestations))
+    return Bundle(tuple(attestation(item) for item in attestations))
 
 
 def encode(bundle: Bundle) -> bytes:
@@ -74,8 +77,8 @@ def merge(bundles: Iterable[Bundle]) -> Bundle:
     """
     union: Dict[str, Dict[str, None]] = {}
     for bundle in bundles:
-        for attestation in bundle.attestations:
-            union.setdefault(attestation.statement, {}).update(dict.fromkeys(attestation.signatures))
+        for item in bundle.attestations:
+            union.setdefault(item.statement, {}).update(dict.fromkeys(item.signatures))
     if len(union) > MAX_ATTESTATIONS:
         raise BundleError("too many statements to merge", expected=f"at most {MAX_ATTESTATIONS}", got=len(union))
     for signatures in union.values():
@@ -88,6 +91,14 @@ def merge(bundles: Iterable[Bundle]) -> Bundle:
     return Bundle(tuple(Attestation(text, tuple(sorted(union[text]))) for text in sorted(union)))
 
 
+def attestation(value: Any) -> Attestation:
+    """An attestation from the JSON value of one; raises BundleError where anything of its shape is wrong."""
+    if not isinstance(value, dict) or value.keys() != {"statement", "signatures"}:
+        raise BundleError('an attestation has exactly the keys "statement" and "signatures"')
+    signatures = _list(value["signatures"], "signatures", MAX_SIGNATURES)
+    return Attestation(_text(value["statement"]), tuple(_text(item) for item in signatures))
+
+
 def _load(text: str) -> Any:
     if not text.startswith("{") or not text.endswith("}"):
         raise BundleError("a bundle is one JSON object with nothing before it, and after it at most one newline")
@@ -95,13 +106,6 @@ def _load(text: str) -> Any:
         return strictjson.loads(text)
     except ValueError as error:
         raise BundleError(f"the bundle is not JSON: {error}") from None
-
-
-def _attestation(value: Any) -> Attestation:
-    if not isinstance(value, dict) or value.keys() != {"statement", "signatures"}:
-        raise BundleError('an attestation has exactly the keys "statement" and "signatures"')
-    signatures = _list(value["signatures"], "signatures", MAX_SIGNATURES)
-    return Attestation(_text(value["statement"]), tuple(_text(item) for item in signatures))
 
 
 def _list(value: Any, what: str, limit: int) -> List[Any]:

@@ -117,6 +117,12 @@ class BundleError(MultisigError):
     code = "malformed-bundle"
 
 
+class IndexFormatError(MultisigError):
+    """Bytes that are no index of evidence, or are more than one may be."""
+
+    code = "malformed-bundle"
+
+
 class OpenPGPError(MultisigError):
     """Armor, a packet or a key that is not what the profile asks for."""
 

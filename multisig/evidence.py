@@ -12,14 +12,18 @@ from functools import lru_cache
 from typing import Callable, Dict, FrozenSet, Iterator, List, Optional, Set, Tuple, Union
 
 from multisig.bundle import Attestation, Bundle
+from multisig.claims import Claims, claims
 from multisig.errors import SignatureFormatError, StatementError
 from multisig.openpgp import Signature, parse_signature
 from multisig.openpgp.premises import FUTURE_ALLOWANCE
 from multisig.policy import Key, Policy, Signer
-from multisig.statement import Digests, Kind, Statement, Subject, parse, statement_id
+from multisig.statement import Digests, Kind, Statement, Subject
 
 MAX_TRIES = 4
 _CACHED_TEXTS = 4096
+# A batch's statement takes over 1 MB of memory, and an index cannot hold many more of that size than this.
+_LARGE = 64 << 10
+_CACHED_LARGE = 128
 
 
 #: What a statement lacks, in words that follow "a statement"; None if nothing.
@@ -89,7 +93,7 @@ def collect(bundle: Bundle, policy: Policy, wanted: Wanted, now: int) -> Evidenc
     named_otherwise = False
     tried: Dict[str, _Tried] = {}
     for attestation in bundle.attestations:
-        statement = _statement(attestation.statement)
+        statement = _claims(attestation.statement)
         if isinstance(statement, str):
             ignored[f"a statement: {statement}"] = None
             continue
@@ -99,7 +103,7 @@ def collect(bundle: Bundle, policy: Policy, wanted: Wanted, now: int) -> Evidenc
         if statement.channel not in wanted.channels:
             ignored[f"a statement for the channel {statement.channel}"] = None
             continue
-        objection = wanted.objection(statement)
+        objection = wanted.objection(statement.whole()) if wanted.objection is not no_objection else None
         if objection is not None:
             ignored[f"a statement {objection}"] = None
             continue
@@ -117,34 +121,33 @@ def content_variants(bundle: Bundle, kind: Kind, name: str) -> Tuple[Digests, ..
     """The different contents that the bundle's statements give for a name, in the bundle's order."""
     variants: Dict[Digests, None] = {}
     for attestation in bundle.attestations:
-        statement = _statement(attestation.statement)
-        if not isinstance(statement, str) and statement.kind is kind:
-            variants.update((line.digests, None) for line in statement.subjects if line.name == name)
+        statement = _claims(attestation.statement)
+        line = statement.named(name) if not isinstance(statement, str) and statement.kind is kind else None
+        if line is not None:
+            variants[line.digests] = None
     return tuple(variants)
 
 
-def _line(statement: Statement, wanted: Wanted) -> Tuple[Optional[Subject], bool]:
+def _line(statement: Claims, wanted: Wanted) -> Tuple[Optional[Subject], bool]:
     """The statement's line about the subject, and whether its digests are the subject's.
 
     An RPM's name is part of its content and must agree; a file or tree may have been renamed.
     """
     if statement.kind is not wanted.kind:
         return None, False
-    named = None
-    for line in statement.subjects:
-        same = wanted.digests is None or line.digests == wanted.digests
-        if same and (line.name == wanted.name or (wanted.kind is not Kind.RPM and wanted.digests is not None)):
-            return line, True
-        if line.name == wanted.name:
-            named = line
+    named = statement.named(wanted.name)
+    if wanted.digests is None or (named is not None and named.digests == wanted.digests):
+        return named, named is not None
+    if wanted.kind is not Kind.RPM:
+        renamed = statement.holding(wanted.digests)
+        if renamed is not None:
+            return renamed, True
     return named, False
 
 
 def _signatures(
-    attestation: Attestation, statement: Statement, subject: Subject, policy: Policy, now: int, so_far: "_Tried"
+    attestation: Attestation, statement: Claims, subject: Subject, policy: Policy, now: int, so_far: "_Tried"
 ) -> Iterator[Union[Candidate, str]]:
-    data = attestation.statement.encode("utf-8")
-    identifier = statement_id(attestation.statement)
     for armored in attestation.signatures:
         signature = _signature(armored)
         if isinstance(signature, str):
@@ -157,14 +160,16 @@ def _signatures(
         if not owners:
             yield f"a key nobody here knows, {_issuer(signature)}"
         for signer, key in owners:
-            obstacle = obstacle_to(signer, key, signature, identifier, now)
+            obstacle = obstacle_to(signer, key, signature, statement.identifier, now)
             if obstacle is not None:
                 yield f"{signer.name}: {obstacle}"
             elif so_far.tries.setdefault(signer.name, 0) >= MAX_TRIES:
                 yield f"{signer.name}: more than {MAX_TRIES} signatures on one statement"
             else:
                 so_far.tries[signer.name] += 1
-                yield Candidate(signer.name, key, signature, data, identifier, statement.channel, subject)
+                yield Candidate(
+                    signer.name, key, signature, statement.data, statement.identifier, statement.channel, subject
+                )
 
 
 def obstacle_to(signer: Signer, key: Key, signature: Signature, statement: str, now: int) -> Optional[str]:
@@ -205,12 +210,19 @@ def _issuer(signature: Signature) -> str:
     return signature.issuer_keyid or "which the signature does not name"
 
 
-@lru_cache(maxsize=_CACHED_TEXTS)
-def _statement(text: str) -> Union[Statement, str]:
+def _claims(text: str) -> Union[Claims, str]:
+    return _large(text) if len(text) > _LARGE else _small(text)
+
+
+def _parsed(text: str) -> Union[Claims, str]:
     try:
-        return parse(text)
+        return claims(text)
     except StatementError as error:
         return str(error)
+
+
+_small = lru_cache(maxsize=_CACHED_TEXTS)(_parsed)
+_large = lru_cache(maxsize=_CACHED_LARGE)(_parsed)
 
 
 @lru_cache(maxsize=_CACHED_TEXTS)

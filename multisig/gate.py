@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Dict, List, Mapping, Optional, Protocol, Sequence, Tuple
+from typing import Dict, List, Mapping, Optional, Protocol, Sequence, Set, Tuple
 
+from multisig.bundle import Attestation, Bundle
 from multisig.checking import Case, Checker
 from multisig.errors import MalformedRpmError, UnreadableError
 from multisig.evidence import Objection, Wanted, collect, content_variants, no_objection
-from multisig.held import Held, hold
+from multisig.held import Find, Held, Look, extend, hold
 from multisig.openpgp import Engine
 from multisig.policy import Policy, Requirement, Rule, Traits, matching_rules, undecided_rules
 from multisig.statement import Digests, Kind
@@ -42,24 +43,26 @@ class Package:
     obsoletes: Tuple[str, ...] = ()
 
 
-class BundleSource(Protocol):
-    """Where bundles come from. Says what it got and decides nothing."""
+class EvidenceSource(Protocol):
+    """Where evidence comes from. Says what it got and decides nothing."""
 
-    def fetch(self, packages: Sequence[Package], *, fresh: bool) -> Mapping[int, bytes]:
-        """Raw bundles by Package.key, at most bundle.MAX_BUNDLE + 1 bytes each; those not to be had are left out.
+    def fetch(self, packages: Sequence[Package], look: Look) -> Mapping[int, Find]:
+        """What is found in one place for these packages, by Package.key; those with nothing there are left out.
 
-        ``fresh`` asks for what a cache does not answer; where nothing fresher can be had the package is left out.
+        Asked once of each package and place.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A verdict, and what it rests on: the digests judged, the bundle used, whose word in it was good."""
+    """A verdict, and what it rests on: the digests judged, the bundle used, the attestations from elsewhere, and whose
+    word in them was good."""
 
     verdict: Verdict
     digests: Optional[Digests] = None
     bundle: Optional[bytes] = None
+    attestations: Tuple[Attestation, ...] = ()
     approvals: Tuple[Approval, ...] = ()
 
 
@@ -76,6 +79,7 @@ class Gate:
         self._pool = ThreadPoolExecutor(max(1, workers), "multisig")
         self._checker = Checker(policy, engine, self._pool, now=now)
         self._held: Dict[int, Held] = {}
+        self._looked: Set[Tuple[int, Look]] = set()
 
     def __enter__(self) -> "Gate":
         return self
@@ -91,19 +95,19 @@ class Gate:
     def policy(self) -> Policy:
         return self._policy
 
-    def judge_planned(self, packages: Sequence[Package], source: BundleSource) -> List[Judged]:
-        """A first verdict on what is planned: whether the bundles approve packages of these names at all.
+    def judge_planned(self, packages: Sequence[Package], source: EvidenceSource) -> List[Judged]:
+        """A first verdict on what is planned: whether the evidence approves packages of these names at all.
 
-        Rules that need the header (content, signed-by) are left for later. What a cached bundle does not suffice for
-        is fetched afresh, once.
+        Rules that need the header (content, signed-by) are left for later. Evidence is looked for in one place after
+        the other, only of what is not accepted by then.
         """
         rules = {package.key: self._planned_rules(package) for package in packages}
-        asking = [package for package in packages if any(rule.require for rule in rules[package.key])]
-        self._take(asking, source, fresh=False)
-        judged = self._judge_names(packages, rules)
-        refused = [item for item in asking if not judged[item.key].verdict.accepted]
-        if refused and self._take(refused, source, fresh=True):
-            judged.update(self._judge_names(refused, rules))
+        pending = [package for package in packages if any(rule.require for rule in rules[package.key])]
+        judged: Dict[int, Judged] = {}
+        for look in Look:
+            judged.update(self._judge_names(self._take(pending, source, look), rules))
+            pending = [item for item in pending if item.key not in judged or not judged[item.key].verdict.accepted]
+        judged.update(self._judge_names([package for package in packages if package.key not in judged], rules))
         return [judged[package.key] for package in packages]
 
     def judge_file(
@@ -111,7 +115,7 @@ class Gate:
         fd: int,
         path: str,
         package: Package,
-        source: BundleSource,
+        source: EvidenceSource,
         *,
         progress: Optional[Progress] = None,
     ) -> "Future[Judged]":
@@ -135,7 +139,7 @@ class Gate:
     def judge_digests(self, kind: Kind, name: str, digests: Digests, repo: str, bundle: Optional[bytes]) -> Judged:
         """The verdict on a file or tree of these digests, with the bundle that lay beside it."""
         rules = matching_rules(self._policy, Traits(kind=kind.word, repo=repo, name="", obsoletes=(), content=None))
-        held = hold([bundle] if bundle is not None else [])
+        held = hold((bundle,) if bundle is not None else ())
         return self._judge_case(kind, name, digests, repo, rules, held)
 
     def judge_quorum(
@@ -156,11 +160,11 @@ class Gate:
         expired count too.
         """
         rule = quorum_rule(f"quorum for the {kind.word}", kind.word, channel, quorum)
-        held = hold([bundle] if bundle is not None else [])
+        held = hold((bundle,) if bundle is not None else ())
         case = Case(name, name, (rule,), None, kind=kind, problem=held.problem, lapsed_count=lapsed_count)
-        if held.bundle is not None:
+        if held.together is not None:
             wanted = Wanted(kind, name, digests, frozenset({channel}), objection)
-            case.evidence = collect(held.bundle, self._policy, wanted, self._now)
+            case.evidence = collect(held.together, self._policy, wanted, self._now)
             case.untried = list(case.evidence.candidates)
         self._checker.verify([case])
         return self._conclude(case, held, digests)
@@ -180,7 +184,8 @@ class Gate:
                 judged[package.key] = Judged(early)
                 continue
             held = self._held.get(package.key, Held())
-            variants[package.key] = content_variants(held.bundle, Kind.RPM, package.nevra) if held.bundle else ()
+            all_of_it = held.together or Bundle(())
+            variants[package.key] = content_variants(all_of_it, Kind.RPM, package.nevra)
         attempt = 0
         pending = [package for package in packages if package.key in variants]
         while pending:
@@ -230,7 +235,7 @@ class Gate:
     # Files at hand
 
     def _judge_file(
-        self, fd: int, path: str, package: Package, source: BundleSource, progress: Optional[Progress]
+        self, fd: int, path: str, package: Package, source: EvidenceSource, progress: Optional[Progress]
     ) -> "Future[Judged]":
         try:
             subject = read_rpm(fd)
@@ -246,12 +251,11 @@ class Gate:
         if subject.file_signatures and not any(_takes_file_signatures(rule) for rule in rules):
             message = "the package carries file signatures, which its content's signers did not sign"
             return _settled(Judged(refuse(subject.name, package.repo, Code.MALFORMED_RPM, message), subject.digests))
-        asking = any(rule.require for rule in rules)
-        if asking and package.key not in self._held:
-            self._take([package], source, fresh=False)
         case, judged = self._judge_subject(subject, package, rules)
-        if asking and lacks_people(rules, judged.verdict) and self._take([package], source, fresh=True):
-            case, judged = self._judge_subject(subject, package, rules)
+        if any(rule.require for rule in rules):
+            for look in Look:
+                if lacks_people(rules, judged.verdict) and self._take([package], source, look):
+                    case, judged = self._judge_subject(subject, package, rules)
         if any(rule.signed_by for rule in rules) or judged.verdict.code is Code.OK:
             return self._pool.submit(self._judge_bytes, _AtHand(fd, path, subject, case, progress), judged)
         return _settled(judged)
@@ -314,14 +318,18 @@ class Gate:
 
     # Evidence
 
-    def _take(self, packages: Sequence[Package], source: BundleSource, *, fresh: bool) -> bool:
-        """Fetch bundles beside those already held; whether anything new came."""
-        news = False
-        for key, raw in source.fetch(packages, fresh=fresh).items():
-            known = self._held.get(key, Held()).raw
-            if raw not in known:
-                self._held[key] = hold([raw, *known])
-                news = True
+    def _take(self, packages: Sequence[Package], source: EvidenceSource, look: Look) -> List[Package]:
+        """Look in one place for the evidence of packages, once; those of which there is more now."""
+        asking = [package for package in packages if (package.key, look) not in self._looked]
+        self._looked.update((package.key, look) for package in asking)
+        found = source.fetch(asking, look) if asking else {}
+        news = []
+        for package in asking:
+            held = self._held.get(package.key, Held())
+            now = extend(held, found.get(package.key, Find()))
+            if now is not held:
+                self._held[package.key] = now
+                news.append(package)
         return news
 
     def _judge_case(
@@ -334,17 +342,17 @@ class Gate:
     def _case(
         self, kind: Kind, name: str, digests: Optional[Digests], origin: str, rules: Tuple[Rule, ...], held: Held
     ) -> Case:
-        if held.bundle is None:
+        if held.together is None:
             return Case(name, origin, rules, None, kind=kind, problem=held.problem)
         channels = frozenset(rule.channel for rule in rules if rule.channel is not None)
-        evidence = collect(held.bundle, self._policy, Wanted(kind, name, digests, channels), self._now)
+        evidence = collect(held.together, self._policy, Wanted(kind, name, digests, channels), self._now)
         return Case(name, origin, rules, evidence, list(evidence.candidates), kind=kind)
 
     def _conclude(self, case: Case, held: Held, digests: Optional[Digests]) -> Judged:
-        verdict = self._verdict(case, case.approvals, UNSEEN, case.ignored)
+        verdict = self._verdict(case, case.approvals, UNSEEN, [*held.notes, *case.ignored])
         if lacks_people(case.rules, verdict) and case.evidence is not None and case.evidence.others:
             verdict = replace(verdict, ignored=verdict.ignored + self._checker.over_other_content(case, case.evidence))
-        return Judged(verdict, digests, held.used, tuple(case.approvals))
+        return Judged(verdict, digests, held.used, held.shared, tuple(case.approvals))
 
     def _verdict(
         self, case: Case, approvals: Sequence[Approval], header: HeaderEvidence, ignored: Sequence[str] = ()

@@ -3,29 +3,55 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Dict, List, Optional
+import enum
+from dataclasses import dataclass
+from typing import Dict, Optional, Tuple
 
 from multisig import bundle as bundles
-from multisig.bundle import Bundle
+from multisig.bundle import Attestation, Bundle
 from multisig.errors import BundleError
 
 
-@dataclass
+class Look(enum.Enum):
+    """Where evidence is looked for, in this order; each only where what came before does not suffice."""
+
+    INDEX = "in the repository's index, and in those of the places of [bundles]"
+    PLACES = "in the package's bundles in the places of [bundles]"
+    BESIDE = "in its bundle beside it, or what a cache has kept of that"
+    AFRESH = "in that bundle, whatever a cache has"
+
+
+@dataclass(frozen=True)
+class Find:
+    """What one look brought for one package. It adds to what there is.
+
+    ``bundle``: the bytes beside the package, at most bundle.MAX_BUNDLE + 1 of them. ``attestations``: from elsewhere,
+    of the right shape, and the same objects for every package that they are about. ``notes``: what was passed over.
+    """
+
+    bundle: Optional[bytes] = None
+    attestations: Tuple[Attestation, ...] = ()
+    notes: Tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Held:
     """What is known of one package's evidence: the raw bundles, what they hold together, or why they hold nothing.
 
-    ``used`` are the bytes of ``bundle``.
+    ``used`` are the bytes that stand for ``raw``; ``shared`` is what came from elsewhere. ``together`` is both, what is
+    shared first: it is likely to have been verified for another package; None where there is nothing.
     """
 
-    raw: List[bytes] = field(default_factory=list)
-    bundle: Optional[Bundle] = None
+    raw: Tuple[bytes, ...] = ()
     used: Optional[bytes] = None
+    shared: Tuple[Attestation, ...] = ()
+    together: Optional[Bundle] = None
     problem: Optional[str] = None
+    notes: Tuple[str, ...] = ()
 
 
-def hold(raw: List[bytes]) -> Held:
-    """Parse raw bundles as one. A malformed one takes nothing away from those that are not."""
+def hold(raw: Tuple[bytes, ...], shared: Tuple[Attestation, ...] = (), notes: Tuple[str, ...] = ()) -> Held:
+    """Parse raw bundles as one, beside what is shared. A malformed one takes nothing away from the others."""
     parsed: Dict[bytes, Bundle] = {}
     problem = None
     for data in raw:
@@ -34,12 +60,27 @@ def hold(raw: List[bytes]) -> Held:
         except BundleError as error:
             problem = str(error)
     if not parsed:
-        return Held(raw, problem=problem)
+        return Held(raw, None, shared, Bundle(shared) if shared else None, problem, notes)
+    used, own = _as_one(parsed)
+    return Held(raw, used, shared, Bundle(shared + own.attestations), None, notes)
+
+
+def extend(held: Held, find: Find) -> Held:
+    """What is held with what was found: the same object where that adds nothing."""
+    shared = held.shared + tuple(item for item in find.attestations if item not in held.shared)
+    raw = held.raw if find.bundle is None or find.bundle in held.raw else (find.bundle, *held.raw)
+    notes = tuple(dict.fromkeys(held.notes + find.notes))
+    if (raw, shared, notes) == (held.raw, held.shared, held.notes):
+        return held
+    return hold(raw, shared, notes)
+
+
+def _as_one(parsed: Dict[bytes, Bundle]) -> Tuple[bytes, Bundle]:
     first, only = next(iter(parsed.items()))
     if len(parsed) > 1:
         try:
             union = bundles.merge(parsed.values())
-            return Held(raw, union, bundles.encode(union))
+            return bundles.encode(union), union
         except BundleError:
             pass  # together they are too large: the newest alone
-    return Held(raw, only, first)
+    return first, only

@@ -31,7 +31,7 @@ def loads(text: str) -> Any:
 
 def has_lone_surrogate(text: str) -> bool:
     r"""Whether a string came from half of a ``\ud83d\ude00`` pair: it could not be written as UTF-8."""
-    return _SURROGATE.search(text) is not None
+    return not text.isascii() and _SURROGATE.search(text) is not None
 
 
 def _no_duplicates(pairs: List[Tuple[str, Any]]) -> Mapping[str, Any]:

@@ -20,6 +20,7 @@ from multisig.cli.subject import base_name, bytes_to_read, hush_librpm, kind_of
 from multisig.errors import MalformedTreeError, MultisigError, UnreadableError, UsageError
 from multisig.files import open_regular, read_bounded, read_if_there
 from multisig.gate import Gate, Package
+from multisig.held import Find, Look
 from multisig.openpgp import open_engine
 from multisig.policy import load_policy
 from multisig.statement import Kind
@@ -58,12 +59,11 @@ class _Given:
     def __init__(self, path: str, bundle: Optional[bytes]) -> None:
         self.raw = bundle if bundle is not None else read_if_there(bundle_path(path), MAX_BUNDLE)
 
-    def fetch(self, packages: Sequence[Package], *, fresh: bool) -> Mapping[int, bytes]:
-        """See gate.BundleSource."""
-        found: Dict[int, bytes] = {}
-        if self.raw is not None and not fresh:
-            found.update((package.key, self.raw) for package in packages)
-        return found
+    def fetch(self, packages: Sequence[Package], look: Look) -> Mapping[int, Find]:
+        """See gate.EvidenceSource."""
+        if self.raw is None or look is not Look.BESIDE:
+            return {}
+        return {package.key: Find(bundle=self.raw) for package in packages}
 
 
 def _verify_all(

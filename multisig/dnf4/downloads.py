@@ -16,6 +16,7 @@ from multisig.dnf4.meter import Meter
 from multisig.errors import UnreadableError
 from multisig.files import read_if_there
 from multisig.gate import Package
+from multisig.held import Find, Look
 
 CACHE = "multisig"
 
@@ -36,8 +37,13 @@ class Bundles:
         # Before anything is pinned: the bundle lies beside the file itself.
         self._paths[package.key] = handle.localPkg()
 
-    def fetch(self, packages: Sequence[Package], *, fresh: bool) -> Mapping[int, bytes]:
-        """See gate.BundleSource. Local ones are read where they lie; others from the cache, or if ``fresh`` anew."""
+    def fetch(self, packages: Sequence[Package], look: Look) -> Mapping[int, Find]:
+        """See gate.EvidenceSource. Local bundles are read where they lie; others from the cache, or AFRESH."""
+        if look not in (Look.BESIDE, Look.AFRESH):
+            return {}
+        return {key: Find(bundle=raw) for key, raw in self._beside(packages, fresh=look is Look.AFRESH).items()}
+
+    def _beside(self, packages: Sequence[Package], *, fresh: bool) -> Mapping[int, bytes]:
         found: Dict[int, bytes] = {}
         remote: List[Tuple[int, "_Download"]] = []
         for package in packages:

@@ -16,6 +16,7 @@ from typing import Callable, ContextManager, Dict, List, Mapping, Optional, Sequ
 from multisig.bundle import MAX_BUNDLE, SUFFIX, encode
 from multisig.errors import MalformedRpmError, ToolError, UnreadableError, UsageError
 from multisig.gate import Gate, Package
+from multisig.held import Find, Look
 from multisig.merging import Dropped, Grader, fit
 from multisig.openpgp import Engine
 from multisig.policy import Policy
@@ -252,12 +253,12 @@ class _Source:
         self._contents = contents
         self._evidence = evidence
 
-    def fetch(self, packages: Sequence[Package], *, fresh: bool) -> Mapping[int, bytes]:
-        """See gate.BundleSource."""
-        found: Dict[int, bytes] = {}
-        for package in packages if not fresh else ():
+    def fetch(self, packages: Sequence[Package], look: Look) -> Mapping[int, Find]:
+        """See gate.EvidenceSource."""
+        found: Dict[int, Find] = {}
+        for package in packages if look is Look.BESIDE else ():
             content = self._contents[package.key]
             # Where nobody signed it that is an empty bundle, which says so; none at all would say that none was found.
             approving = self._evidence.approving(content.nevra, content.digests)
-            found[package.key] = encode(fit(approving, spare=0).bundle)
+            found[package.key] = Find(bundle=encode(fit(approving, spare=0).bundle))
         return found

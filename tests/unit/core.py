@@ -12,6 +12,7 @@ from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
 from multisig.bundle import Attestation, Bundle, encode
 from multisig.gate import Package
+from multisig.held import Find, Look
 from multisig.openpgp import Checked, KeyRequirements, Outcome, PublicKey, Signature, Subkey, armor
 from multisig.openpgp.armor import SIGNATURE
 from multisig.policy import (
@@ -222,13 +223,26 @@ class FakeEngine:
 
 
 class FakeSource:
-    """Bundles by package key; ``fresh`` are what a server gives when asked again. Notes what it was asked for."""
+    """Bundles by package key; ``fresh`` are what a server gives when asked again. Notes what it was asked for.
 
-    def __init__(self, bundles: Mapping[int, bytes], fresh: Optional[Mapping[int, bytes]] = None) -> None:
+    ``elsewhere`` is what an index has: attestations by package key. Whether it was asked for that is not noted.
+    """
+
+    def __init__(
+        self,
+        bundles: Mapping[int, bytes],
+        fresh: Optional[Mapping[int, bytes]] = None,
+        elsewhere: Optional[Mapping[int, Tuple[Attestation, ...]]] = None,
+    ) -> None:
         self.asked: List[Tuple[bool, Set[int]]] = []
-        self._bundles: Dict[bool, Mapping[int, bytes]] = {False: bundles, True: fresh or {}}
+        self._bundles: Dict[Look, Mapping[int, bytes]] = {Look.BESIDE: bundles, Look.AFRESH: fresh or {}}
+        self._elsewhere = elsewhere or {}
 
-    def fetch(self, packages: Sequence[Package], *, fresh: bool) -> Mapping[int, bytes]:
+    def fetch(self, packages: Sequence[Package], look: Look) -> Mapping[int, Find]:
         keys = {package.key for package in packages}
-        self.asked.append((fresh, keys))
-        return {number: raw for number, raw in self._bundles[fresh].items() if number in keys}
+        if look is Look.INDEX:
+            return {number: Find(attestations=found) for number, found in self._elsewhere.items() if number in keys}
+        if look is Look.PLACES:
+            return {}
+        self.asked.append((look is Look.AFRESH, keys))
+        return {number: Find(bundle=raw) for number, raw in self._bundles[look].items() if number in keys}
