@@ -65,6 +65,15 @@ def write_whole(path: str, data: bytes, *, mode: int = 0o644, alone: bool = Fals
 
     Raises UnreadableError; the old file is untouched then, and the temporary one gone.
     """
+    _write(path, data, mode, alone=alone, new=False)
+
+
+def write_new(path: str, data: bytes, *, mode: int = 0o644) -> None:
+    """As write_whole, but only where there is nothing of that name yet: UnreadableError otherwise, however it comes."""
+    _write(path, data, mode, alone=False, new=True)
+
+
+def _write(path: str, data: bytes, mode: int, *, alone: bool, new: bool) -> None:
     directory, name = os.path.split(os.path.abspath(path))
     temporary = None
     try:
@@ -76,8 +85,12 @@ def write_whole(path: str, data: bytes, *, mode: int = 0o644, alone: bool = Fals
             stream.flush()
             os.fchmod(stream.fileno(), mode)
             os.fsync(stream.fileno())
-        os.replace(temporary, path)
-        temporary = None
+        if new:
+            # A link, unlike a rename, never replaces what is there.
+            os.link(temporary, path)
+        else:
+            os.replace(temporary, path)
+            temporary = None
         sync_directory(directory)
     except OSError as error:
         raise UnreadableError(f"cannot be written: {_reason(error)}", path=path) from None

@@ -184,10 +184,13 @@ def _verify(commands: "argparse._SubParsersAction[Parser]") -> None:
 
 
 def _policy(commands: "argparse._SubParsersAction[Parser]") -> None:
-    parser = _command(commands, "policy", "policy", "check, sign or replace a policy")
+    parser = _command(commands, "policy", "policy", "write, check, sign or replace a policy")
     parser.add_argument("--policy", metavar="P", default=paths.POLICY, help="default: %(default)s")
     actions = parser.add_subparsers(metavar="ACTION", required=True, parser_class=Parser)
     _policy_action(actions, "check", "policy", "say what is wrong with a policy, or soon will be")
+    init = _policy_action(actions, "init", "policyinit", "write a first policy, from dnf's repositories and their keys")
+    init.add_argument("--root", metavar="DIR", default="/", help="of the system in DIR, as dnf's --installroot")
+    init.add_argument("--config", metavar="FILE", help="read this dnf.conf, as dnf's --config")
     update = _policy_action(
         actions, "update", "policyupdate", "put NEW in the policy's place, if the quorums of both signed it"
     )
