@@ -115,6 +115,56 @@ def test_history_undo(stage: Stage, signers: Sequence[str]) -> None:
 
 
 @SIGNERS
+def test_history_redo(stage: Stage, signers: Sequence[str]) -> None:
+    system = stage.system(stage.publish({"hello-1.0-1": THREE}))
+    assert system.dnf("install", "hello").rc == 0
+    system.remove("hello")
+    system.set_repos([stage.publish({"hello-1.0-1": signers})])
+    system.dnf("clean", "all")
+    check(system.dnf("history", "redo", "1"), system, signers, files("hello-1.0-1"), set())
+
+
+def test_autoremove_needs_no_policy(stage: Stage) -> None:
+    system = stage.system(stage.publish({"hello-1.0-1": THREE, "greet-1.0-1": THREE}))
+    assert system.dnf("install", "greet").rc == 0
+    system.remove("greet")
+    stage.policy.unlink()
+    result = system.dnf("autoremove")
+    assert result.rc == 0 and system.installed() == set(), result.text
+
+
+MODULES = """\
+---
+document: modulemd
+version: 2
+data:
+  name: salute
+  stream: "1"
+  version: 1
+  context: 00000001
+  arch: noarch
+  summary: Greets by the means of hello
+  description: Greets by the means of hello
+  license: {module: [GPL-2.0-or-later]}
+  profiles: {default: {rpms: [hello]}}
+  artifacts: {rpms: ["hello-0:1.0-1.noarch"]}
+...
+"""
+
+
+@SIGNERS
+def test_a_module(stage: Stage, signers: Sequence[str]) -> None:
+    repository = stage.repository()
+    repository.add(stage.shop.rpm("hello-1.0-1"), stage.shop.bundle("hello-1.0-1", signers))
+    repository.finish().describe("modules", MODULES)
+    system = stage.system(stage.repo(repository))
+    result = system.dnf("--setopt=module_platform_id=platform:test", "module", "install", "salute:1/default")
+    check(result, system, signers, files("hello-1.0-1"), set())
+    if len(signers) == 3:
+        assert "salute" in system.dnf("module", "list", "--enabled").out
+
+
+@SIGNERS
 def test_shell(stage: Stage, signers: Sequence[str]) -> None:
     system = stage.system(stage.publish({"hello-1.0-1": signers}))
     script = stage.folder / "script"
