@@ -34,9 +34,10 @@ _TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 _LAST_SECOND = 253402300799  # 9999-12-31T23:59:59Z
 _SHA512 = re.compile(r"[0-9a-f]{128}\Z")
 # NAME-EPOCH:VERSION-RELEASE.ARCH; one reading only: no part holds the separator that ends it.
+NEVRA_PARTS = (r"[!-.0-~]+", r"[!-,.0-9;-~]+", r"[!-,.0-9;-~]+", r"[A-Za-z0-9_]+")
+"""What name, version, release and architecture of an RPM are made of, as regular expressions."""
 _NEVRA = re.compile(
-    r"(?P<name>[!-.0-~]+)-(?P<epoch>0|[1-9][0-9]{0,9}):(?P<version>[!-,.0-9;-~]+)-(?P<release>[!-,.0-9;-~]+)"
-    r"\.(?P<arch>[A-Za-z0-9_]+)\Z"
+    r"(?P<name>{})-(?P<epoch>0|[1-9][0-9]{{0,9}}):(?P<version>{})-(?P<release>{})\.(?P<arch>{})\Z".format(*NEVRA_PARTS)
 )
 
 

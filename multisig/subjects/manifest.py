@@ -9,10 +9,23 @@ manifest. What cannot change what gets installed is left out; what varies betwee
 from __future__ import annotations
 
 import stat
-from typing import List, Optional, Tuple
+from functools import lru_cache
+from typing import Callable, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 from multisig.errors import MalformedRpmError
-from multisig.subjects.header import INT32, STRING_ARRAY, Entries, Entry, integers, pack_integers, strings
+from multisig.subjects.header import (
+    INT16,
+    INT32,
+    INT64,
+    SHAPES_KEPT,
+    Entries,
+    Entry,
+    Header,
+    Shape,
+    pack_integers,
+    picker,
+    unpacked,
+)
 from multisig.subjects.structure import FILEINODES, FILEMODES, FILESIZES, LONGFILESIZES, Files
 from multisig.subjects.tags import TAGS, Klass
 
@@ -21,6 +34,7 @@ PROFILE = b"multisig manifest rpm/v1\n"
 REQUIREFLAGS, REQUIRENAME, REQUIREVERSION = 1048, 1049, 1050
 
 _SIGNED = frozenset(tag.number for tag in TAGS.values() if tag.klass is Klass.SIGNED)
+_SIZES = ((FILESIZES, INT32), (LONGFILESIZES, INT64))
 # What rpmbuild adds for each compressor (build/pack.c, getIOflags; lib/rpmds.c, rpmlibProvides).
 _PAYLOAD_IS = b"rpmlib(PayloadIs"
 _PAYLOAD_FEATURES = {
@@ -29,68 +43,96 @@ _PAYLOAD_FEATURES = {
     b"lzma": (b"rpmlib(PayloadIsLzma)", b"4.4.6-1"),
     b"zstd": (b"rpmlib(PayloadIsZstd)", b"5.4.18-1"),
 }
-_RPMLIB_SENSE = 1 << 24 | 1 << 1 | 1 << 3  # RPMSENSE_RPMLIB | RPMSENSE_LESS | RPMSENSE_EQUAL
+_RPMLIB_SENSE = (1 << 24 | 1 << 1 | 1 << 3).to_bytes(4, "big")  # RPMSENSE_RPMLIB | RPMSENSE_LESS | RPMSENSE_EQUAL
+
+
+class _Records(NamedTuple):
+    """How the manifests of headers of one shape are put together: the places in the header's columns of what is signed,
+    in the order of tags, and the text that their counts, lengths and values are put into."""
+
+    counts: Callable[[Sequence[int]], Tuple[int, ...]]
+    values: Callable[[Sequence[bytes]], Tuple[bytes, ...]]
+    text: bytes
 
 
 def encode_manifest(entries: Entries, files: Files, compressor: Optional[bytes]) -> bytes:
     """The manifest of a header whose structure has been checked; MalformedRpmError where a replaced value lies."""
-    replaced = _without_payload_feature(entries, compressor)
-    replaced.update(_sizes(entries))
+    header = entries if isinstance(entries, Header) else Header.of(entries)
+    places, counts, values = header.shape.places, list(header.counts), list(header.data)
+    requires = REQUIRENAME in places
+    if requires and _PAYLOAD_IS in values[places[REQUIRENAME]]:
+        requires = _leave_out_payload_feature(places, counts, values, compressor)
+    for tag, kind in _SIZES:
+        if tag in places:
+            values[places[tag]] = _file_sizes(kind, values[places[tag]], values[places[FILEMODES]])
     if files.links:
-        replaced[FILEINODES] = _links(files)
-    parts: List[bytes] = [PROFILE]
-    for tag in sorted(_SIGNED.intersection(entries).union(replaced)):
-        kind, count, value = replaced.get(tag) or entries[tag]
-        parts.append(b"%d %d %d %d:%b\n" % (tag, kind, count, len(value), value))
-    return b"".join(parts)
+        values[places[FILEINODES]] = _links(files)
+    records = _records(header.shape, bool(files.links), requires)
+    signed = records.values(values)
+    parts: List[Union[int, bytes]] = [0] * (3 * len(signed))
+    parts[0::3] = records.counts(counts)
+    parts[1::3] = map(len, signed)
+    parts[2::3] = signed
+    return records.text % tuple(parts)
 
 
-def _sizes(entries: Entries) -> Entries:
+@lru_cache(SHAPES_KEPT)
+def _records(shape: Shape, linked: bool, requires: bool) -> _Records:
+    """``linked``: with hard-link groups; ``requires``: with requirements, other than the one for the compressor."""
+    replaced = {FILESIZES, LONGFILESIZES}
+    if linked:
+        replaced.add(FILEINODES)
+    if requires:
+        replaced.update((REQUIREFLAGS, REQUIRENAME, REQUIREVERSION))
+    tags = sorted(_SIGNED.union(replaced).intersection(shape.tags))
+    places = [shape.places[tag] for tag in tags]
+    numbers = [number for tag, place in zip(tags, places) for number in (tag, shape.kinds[place])]
+    # Formatted twice: with tags and types now, with counts, lengths and values later.
+    text = PROFILE + b"%d %d %%d %%d:%%b\n" * len(tags) % tuple(numbers)
+    pick = picker(places)
+    return _Records(pick, pick, text)
+
+
+def _file_sizes(kind: int, sizes: bytes, stored_modes: bytes) -> bytes:
     """File sizes with directories as 0: what a directory's own size is depends on the builder's file system."""
-    for tag in (FILESIZES, LONGFILESIZES):
-        if tag in entries:
-            modes = integers(entries[FILEMODES])
-            sizes = integers(entries[tag])
-            kept = [0 if stat.S_ISDIR(mode) else size for mode, size in zip(modes, sizes)]
-            return {tag: pack_integers(entries[tag][0], kept)}
-    return {}
+    modes = unpacked(INT16, stored_modes)
+    if not any(map(stat.S_ISDIR, modes)):
+        return sizes
+    kept = [0 if stat.S_ISDIR(mode) else size for mode, size in zip(modes, unpacked(kind, sizes))]
+    return pack_integers(kind, kept)[2]
 
 
-def _links(files: Files) -> Entry:
-    """Hard-link groups in place of inode and device numbers: for each file the index of its group's first member."""
-    return pack_integers(
-        INT32, [files.links[index][0] if index in files.links else index for index in range(len(files.paths))]
-    )
+def _links(files: Files) -> bytes:
+    """Hard-link groups in place of inode numbers: for each file the index of its group's first member."""
+    firsts = [files.links[index][0] if index in files.links else index for index in range(len(files.paths))]
+    return pack_integers(INT32, firsts)[2]
 
 
-def _without_payload_feature(entries: Entries, compressor: Optional[bytes]) -> Entries:
-    """The requirements without the one that merely names the compressor, which is asserted first."""
-    triple = {tag: entries[tag] for tag in (REQUIREFLAGS, REQUIRENAME, REQUIREVERSION) if tag in entries}
-    if REQUIRENAME not in entries or _PAYLOAD_IS not in entries[REQUIRENAME][2]:
-        return triple
-    names, versions = strings(entries[REQUIRENAME]), strings(entries[REQUIREVERSION])
-    flags = list(integers(entries[REQUIREFLAGS]))
-    positions = [position for position, name in enumerate(names) if name.startswith(_PAYLOAD_IS)]
-    if not positions:
-        return triple
-    position = positions[0]
+def _leave_out_payload_feature(
+    places: Mapping[int, int], counts: List[int], values: List[bytes], compressor: Optional[bytes]
+) -> bool:
+    """Take out the requirement that merely names the compressor, which is asserted first; whether others are left."""
+    # A NUL before each name: where one begins with the words, and how many stand before it.
+    names = b"\0" + values[places[REQUIRENAME]]
+    start = names.find(b"\0" + _PAYLOAD_IS)
+    if start < 0:
+        return True
+    end, position = names.index(b"\0", start + 1), names.count(b"\0", 0, start)
+    versions, flags = values[places[REQUIREVERSION]].split(b"\0"), values[places[REQUIREFLAGS]]
+    found = (names[start + 1 : end], versions.pop(position))
+    flag = flags[4 * position : 4 * position + 4]
     expected = _PAYLOAD_FEATURES.get(compressor or b"gzip")
-    if len(positions) > 1 or (names[position], versions[position]) != expected or flags[position] != _RPMLIB_SENSE:
+    if found != expected or flag != _RPMLIB_SENSE or b"\0" + _PAYLOAD_IS in names[end:]:
         raise MalformedRpmError(
             "the requirement for the payload's compressor is not the compressor's", tag=REQUIRENAME,
-            expected=ascii(expected), got=ascii((names[position], versions[position])),
+            expected=ascii(expected), got=ascii(found),
         )  # fmt: skip
-    del names[position], versions[position], flags[position]
-    if not names:
-        return {}
-    triple[REQUIRENAME] = _array(names)
-    triple[REQUIREVERSION] = _array(versions)
-    triple[REQUIREFLAGS] = pack_integers(INT32, flags)
-    return triple
-
-
-def _array(values: List[bytes]) -> Entry:
-    return (STRING_ARRAY, len(values), b"\0".join(values) + b"\0")
+    values[places[REQUIRENAME]] = names[1 : start + 1] + names[end + 1 :]
+    values[places[REQUIREVERSION]] = b"\0".join(versions)
+    values[places[REQUIREFLAGS]] = flags[: 4 * position] + flags[4 * position + 4 :]
+    for tag in (REQUIRENAME, REQUIREVERSION, REQUIREFLAGS):
+        counts[places[tag]] -= 1
+    return counts[places[REQUIRENAME]] > 0
 
 
 def split_records(manifest: bytes) -> Tuple[Tuple[int, Entry], ...]:

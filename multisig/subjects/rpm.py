@@ -21,7 +21,7 @@ import rpm
 from multisig.errors import MalformedRpmError, UnreadableError
 from multisig.statement import Digests
 from multisig.subjects import RPM_LEAD, header
-from multisig.subjects.header import Entries, strings
+from multisig.subjects.header import Header, strings
 from multisig.subjects.manifest import encode_manifest
 from multisig.subjects.structure import Files, check_files, check_identity, check_payload_tags, check_tags
 
@@ -64,7 +64,7 @@ class RpmSubject:
     compressor: Optional[bytes]
     payload_offset: int
     file_signatures: bool
-    entries: Entries = field(repr=False, compare=False)
+    entries: Header = field(repr=False, compare=False)
     region: bytes = field(repr=False, compare=False)
 
     @property

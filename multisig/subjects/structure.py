@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import re
 import stat
-from dataclasses import dataclass
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from functools import lru_cache
+from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Pattern, Sequence, Tuple
 
 from multisig.errors import MalformedRpmError, WeakDigestError
-from multisig.statement import is_nevra
-from multisig.subjects.header import Entries, integers, strings
+from multisig.statement import NEVRA_PARTS
+from multisig.subjects.header import INT32, SHAPES_KEPT, STRING, Header, Shape, picker, unpacked
 from multisig.subjects.tags import GROUPS, INDEXES, SHAPES, TAGS, Klass
 
 NAME, VERSION, RELEASE, EPOCH, ARCH = 1000, 1001, 1002, 1003, 1022
@@ -23,11 +24,17 @@ GHOST = 1 << 6  # RPMFILE_GHOST, rpmfiles.h: named in the header, never in the p
 DIGEST_NAMES = {8: "sha256", 9: "sha384", 10: "sha512"}
 DIGEST_HEX_LENGTH = {8: 64, 9: 96, 10: 128}
 
-_HEX = frozenset(b"0123456789abcdef")
+_HEX = b"0123456789abcdef"
 _FILE_TYPES = frozenset(
     {stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK, stat.S_IFCHR, stat.S_IFBLK, stat.S_IFIFO, stat.S_IFSOCK}
 )
+_IDENTITY = (NAME, VERSION, RELEASE, ARCH)
+# As they lie in the header, one after the other: each ends with a NUL, which is in none of them.
+_IDENTITY_SHAPE = re.compile(b"(?!-)" + b"".join(part.encode() + rb"\0" for part in NEVRA_PARTS) + rb"\Z")
 _NEEDED_WITH_FILES = (DIRNAMES, DIRINDEXES, FILEMODES, FILEFLAGS, FILEUSERNAME, FILEGROUPNAME, FILELINKTOS, FILERDEVS)
+_NONE_WITHOUT_FILES = (DIRNAMES, FILEDIGESTS, FILEMODES, FILESIZES, LONGFILESIZES, FILEINODES)
+_ONE = frozenset({1})
+_ODD_NAMES = frozenset({b"", b".", b".."})
 # (tag, allowed type) -> its parallel group, "" where it has none.
 _SINGLE = "one"
 _GROUPS_BY_TYPE: Mapping[Tuple[int, int], str] = {
@@ -40,8 +47,7 @@ _GROUPS_BY_TYPE: Mapping[Tuple[int, int], str] = {
 _NEEDED = {group: frozenset(GROUPS.get(group, ())) for group in _GROUPS_BY_TYPE.values()}
 
 
-@dataclass(frozen=True)
-class Files:
+class Files(NamedTuple):
     """The file list, one element a file in the header's order. Paths are bytes, absolute.
 
     ``links`` maps a file's index to its hard-link group, as librpm forms groups: regular, not ghost, same device and
@@ -64,92 +70,127 @@ class Files:
 NO_FILES = Files((), (), (), (), (), (), 8, {})
 
 
-def check_tags(entries: Entries) -> None:
+class _Checks(NamedTuple):
+    """What is left to check of headers of a shape, all of whose tags are known, allowed, and of an expected type.
+
+    ``singles`` picks the counts that must be 1, other than of type STRING, which always is; ``members`` those that must
+    be equal to others of their group, which ``anchors`` picks in the same order. ``indexes`` are tags whose values are
+    places in another tag, and that tag; ``patterns`` the places of asserted values, with what they must match.
+    """
+
+    singles: Callable[[Sequence[int]], Tuple[int, ...]]
+    members: Callable[[Sequence[int]], Tuple[int, ...]]
+    anchors: Callable[[Sequence[int]], Tuple[int, ...]]
+    indexes: Tuple[Tuple[int, int], ...]
+    patterns: Tuple[Tuple[int, Pattern[bytes]], ...]
+
+
+def check_tags(header: Header) -> None:
     """Every tag is known, allowed in a package, of an expected type and count, and as long as its parallel arrays.
 
     Values that are places in another array lie within it; asserted values have their one shape.
     """
-    counts: Dict[str, int] = {}
-    for number, (kind, count, _) in entries.items():
-        group = _GROUPS_BY_TYPE.get((number, kind))
+    shape, counts = header.shape, header.counts
+    checks = _checks(shape)
+    if not _ONE.issuperset(checks.singles(counts)) or checks.members(counts) != checks.anchors(counts):
+        raise _wrong_count(header)
+    for tag, target in checks.indexes:
+        limit = header[target][1] if target in header else 0
+        if max(header.numbers(tag)) >= limit:
+            raise MalformedRpmError(f"a place beyond the end of tag {target}", tag=tag, expected=f"less than {limit}")
+    for place, pattern in checks.patterns:
+        value = header.data[place]
+        if pattern.match(value) is None:
+            raise MalformedRpmError(
+                "the value is not of the shape it must have", tag=shape.tags[place], got=ascii(value[:80])
+            )
+
+
+@lru_cache(SHAPES_KEPT)
+def _checks(shape: Shape) -> _Checks:
+    """Refuses tags and types that are not allowed, and groups that are not complete."""
+    singles: List[int] = []
+    members: List[int] = []
+    anchors: List[int] = []
+    first: Dict[str, int] = {}
+    groups = list(map(_GROUPS_BY_TYPE.get, zip(shape.tags, shape.kinds)))
+    for place, group in enumerate(groups):
         if group is None:
-            raise _refused(number, kind)
+            raise _refused(shape.tags[place], shape.kinds[place])
+        if not group:
+            continue
         if group == _SINGLE:
-            if count != 1:
-                raise MalformedRpmError("the tag must have one value", tag=number, got=count)
-        elif group and counts.setdefault(group, count) != count:
-            expected = f"{counts[group]} as others of the {group} group"
-            raise MalformedRpmError(
-                "arrays that belong together differ in length", tag=number, expected=expected, got=count
-            )
-    for number, target in INDEXES.items():
-        if number in entries:
-            _check_places(entries, number, target)
-    for number, shape in SHAPES.items():
-        if number in entries and shape.match(entries[number][2]) is None:
-            raise MalformedRpmError(
-                "the value is not of the shape it must have", tag=number, got=_start(entries, number)
-            )
-    for group in counts:
-        missing = _NEEDED[group].difference(entries)
-        if missing:
-            raise MalformedRpmError(f"an array of the {group} group is missing", tag=min(missing))
+            if shape.kinds[place] != STRING:
+                singles.append(place)
+        elif first.setdefault(group, place) != place:
+            members.append(place)
+            anchors.append(first[group])
+    for group in first:
+        if not _NEEDED[group] <= shape.places.keys():
+            missing = min(_NEEDED[group].difference(shape.places))
+            raise MalformedRpmError(f"an array of the {group} group is missing", tag=missing)
+    return _Checks(
+        singles=picker(singles),
+        members=picker(members),
+        anchors=picker(anchors),
+        indexes=tuple((tag, target) for tag, target in INDEXES.items() if tag in shape.places),
+        patterns=tuple((shape.places[tag], pattern) for tag, pattern in SHAPES.items() if tag in shape.places),
+    )
 
 
-def check_identity(entries: Entries) -> Tuple[str, str]:
+def check_identity(header: Header) -> Tuple[str, str]:
     """The package's own name, and NAME-EPOCH:VERSION-RELEASE.ARCH; printable ASCII without separators, or refused."""
-    if SOURCERPM not in entries:
+    places = header.shape.places
+    if SOURCERPM not in places:
         # rpm itself tells a binary package by this tag (lib/headerutil.c, headerIsSource).
         raise MalformedRpmError("a source package, or one that does not name its source", tag=SOURCERPM)
-    parts = []
-    for tag in (NAME, VERSION, RELEASE, ARCH):
-        if tag not in entries:
+    for tag in _IDENTITY:
+        if tag not in places:
             raise MalformedRpmError("the package's identity is incomplete", tag=tag)
-        parts.append(strings(entries[tag])[0].decode("ascii", "replace"))
-    name, version, release, arch = parts
-    epoch = integers(entries[EPOCH])[0] if EPOCH in entries else 0
+    epoch = 0
+    if EPOCH in places:
+        if header[EPOCH][:2] != (INT32, 1):
+            raise MalformedRpmError("the epoch is not one number", tag=EPOCH)
+        epoch = header.numbers(EPOCH)[0]
+    parts = [header.data[places[tag]] for tag in _IDENTITY]
+    well_formed = _IDENTITY_SHAPE.match(b"".join(parts))
+    name, version, release, arch = [part.partition(b"\0")[0].decode("ascii", "replace") for part in parts]
     nevra = f"{name}-{epoch}:{version}-{release}.{arch}"
-    separators = "-" in version + release + arch or "." in arch or ":" in version + release
-    if separators or not is_nevra(nevra) or name.startswith("-"):
+    if not well_formed:
         raise MalformedRpmError(
             "the package's name, version, release or architecture has odd characters", got=ascii(nevra)
         )
     return name, nevra
 
 
-def check_payload_tags(entries: Entries) -> Optional[bytes]:
+def check_payload_tags(header: Header) -> Optional[bytes]:
     """The compressor's name, None where the header gives none; refuses formats other than cpio."""
-    payload_format = strings(entries[PAYLOADFORMAT])[0] if PAYLOADFORMAT in entries else None
+    places, values = header.shape.places, header.data
+    payload_format = values[places[PAYLOADFORMAT]][:-1] if PAYLOADFORMAT in places else None
     if payload_format != b"cpio":
         raise MalformedRpmError("unknown payload format", tag=PAYLOADFORMAT, expected="cpio", got=ascii(payload_format))
-    if PAYLOADCOMPRESSOR not in entries:
-        return None
-    return strings(entries[PAYLOADCOMPRESSOR])[0]
+    return values[places[PAYLOADCOMPRESSOR]][:-1] if PAYLOADCOMPRESSOR in places else None
 
 
-def check_files(entries: Entries) -> Files:
+def check_files(header: Header) -> Files:
     """The checked file list: paths that stay where they say, known file types, strong digests, honest link groups."""
-    if BASENAMES not in entries:
-        for tag in (DIRNAMES, FILEDIGESTS, FILEMODES, FILESIZES, LONGFILESIZES, FILEINODES):
-            if tag in entries:
-                raise MalformedRpmError("file tags without a file list", tag=tag)
+    columns = _file_columns(header.shape)
+    if columns is None:
         return NO_FILES
-    for tag in _NEEDED_WITH_FILES:
-        if tag not in entries:
-            raise MalformedRpmError("the file list is incomplete", tag=tag)
-    if (FILESIZES in entries) == (LONGFILESIZES in entries):
-        raise MalformedRpmError("exactly one of FILESIZES and LONGFILESIZES is needed", tag=FILESIZES)
-    modes = integers(entries[FILEMODES])
-    flags = integers(entries[FILEFLAGS])
+    data = header.data
+    folders, names, targets, digests = [stored[:-1].split(b"\0") for stored in columns.texts(data)]
+    indexes, modes, flags, sizes = [unpacked(*column) for column in zip(columns.kinds, columns.numbers(data))]
+    if not columns.has_digests:
+        digests = [b""] * len(modes)
     files = Files(
-        paths=_paths(entries),
+        paths=_paths(folders, indexes, names),
         modes=modes,
-        sizes=integers(entries[FILESIZES if FILESIZES in entries else LONGFILESIZES]),
+        sizes=sizes,
         flags=flags,
-        digests=tuple(strings(entries[FILEDIGESTS])) if FILEDIGESTS in entries else (b"",) * len(modes),
-        targets=tuple(strings(entries[FILELINKTOS])),
-        digest_algorithm=integers(entries[FILEDIGESTALGO])[0] if FILEDIGESTALGO in entries else 1,
-        links=_link_groups(entries, modes, flags),
+        digests=tuple(digests),
+        targets=tuple(targets),
+        digest_algorithm=header.numbers(FILEDIGESTALGO)[0] if columns.has_algorithm else 1,
+        links=_link_groups(header, modes, flags) if columns.has_inodes and len(modes) > 1 else {},
     )
     _check_types(files)
     _check_digests(files)
@@ -157,26 +198,70 @@ def check_files(entries: Entries) -> Files:
     return files
 
 
-def _paths(entries: Entries) -> Tuple[bytes, ...]:
-    directories = strings(entries[DIRNAMES])
-    for directory in directories:
-        if not directory.startswith(b"/") or not directory.endswith(b"/") or b"//" in directory:
-            raise MalformedRpmError("a directory's name is not absolute and plain", tag=DIRNAMES, got=ascii(directory))
-        if b"/../" in directory or b"/./" in directory:
-            raise MalformedRpmError("a directory's name leads elsewhere", tag=DIRNAMES, got=ascii(directory))
-    indexes = integers(entries[DIRINDEXES])
-    names = strings(entries[BASENAMES])
+class _FileColumns(NamedTuple):
+    """Where the columns of headers of a shape are that make up the file list.
+
+    ``texts`` picks directories, base names, link targets and, where there are any, digests (else base names again);
+    ``numbers`` places of directories, modes, flags and sizes, which are of the types ``kinds``.
+    """
+
+    texts: Callable[[Sequence[bytes]], Tuple[bytes, ...]]
+    numbers: Callable[[Sequence[bytes]], Tuple[bytes, ...]]
+    kinds: Tuple[int, ...]
+    has_digests: bool
+    has_algorithm: bool
+    has_inodes: bool
+
+
+@lru_cache(SHAPES_KEPT)
+def _file_columns(shape: Shape) -> Optional[_FileColumns]:
+    """None where there is no file list; refuses one that lacks a tag, and such tags without one."""
+    places = shape.places
+    if BASENAMES not in places:
+        for tag in _NONE_WITHOUT_FILES:
+            if tag in places:
+                raise MalformedRpmError("file tags without a file list", tag=tag)
+        return None
+    for tag in _NEEDED_WITH_FILES:
+        if tag not in places:
+            raise MalformedRpmError("the file list is incomplete", tag=tag)
+    if (FILESIZES in places) == (LONGFILESIZES in places):
+        raise MalformedRpmError("exactly one of FILESIZES and LONGFILESIZES is needed", tag=FILESIZES)
+    has_digests = FILEDIGESTS in places
+    texts = (DIRNAMES, BASENAMES, FILELINKTOS, FILEDIGESTS if has_digests else BASENAMES)
+    numbers = [
+        places[tag] for tag in (DIRINDEXES, FILEMODES, FILEFLAGS, FILESIZES if FILESIZES in places else LONGFILESIZES)
+    ]
+    return _FileColumns(
+        texts=picker([places[tag] for tag in texts]),
+        numbers=picker(numbers),
+        kinds=tuple(shape.kinds[place] for place in numbers),
+        has_digests=has_digests,
+        has_algorithm=FILEDIGESTALGO in places,
+        has_inodes=FILEINODES in places and FILEDEVICES in places,
+    )
+
+
+def _paths(folders: Sequence[bytes], indexes: Sequence[int], names: Sequence[bytes]) -> Tuple[bytes, ...]:
+    for folder in folders:
+        if not folder.startswith(b"/") or not folder.endswith(b"/") or b"//" in folder:
+            raise MalformedRpmError("a directory's name is not absolute and plain", tag=DIRNAMES, got=ascii(folder))
+        if b"/../" in folder or b"/./" in folder:
+            raise MalformedRpmError("a directory's name leads elsewhere", tag=DIRNAMES, got=ascii(folder))
     for index, name in zip(indexes, names):
         # An empty base name is how rpm writes the root directory itself, and nothing else.
-        if b"/" in name or name in (b".", b"..") or (not name and directories[index] != b"/"):
+        if b"/" in name or (name in _ODD_NAMES and (name or folders[index] != b"/")):
             raise MalformedRpmError("a file's name leads elsewhere", tag=BASENAMES, got=ascii(name))
-    paths = tuple([directories[index] + name for index, name in zip(indexes, names)])
+    paths = tuple([folders[index] + name for index, name in zip(indexes, names)])
     if len(set(paths)) != len(paths):
         raise MalformedRpmError("a path is listed twice", tag=BASENAMES)
     return paths
 
 
 def _check_types(files: Files) -> None:
+    kinds = set(map(stat.S_IFMT, files.modes))
+    if kinds <= _FILE_TYPES and stat.S_IFLNK not in kinds and not any(files.targets) and b"/" not in files.paths:
+        return
     for path, mode, target in zip(files.paths, files.modes, files.targets):
         kind = stat.S_IFMT(mode)
         if kind not in _FILE_TYPES:
@@ -189,6 +274,8 @@ def _check_types(files: Files) -> None:
 
 def _check_digests(files: Files) -> None:
     length = DIGEST_HEX_LENGTH.get(files.digest_algorithm)
+    if set(map(len, files.digests)) == {length} and not b"".join(files.digests).translate(None, _HEX):
+        return  # each file has one, and each is as it must be
     for index, (mode, digest) in enumerate(zip(files.modes, files.digests)):
         needed = stat.S_ISREG(mode) and not files.flags[index] & GHOST
         if not needed and not digest:
@@ -201,24 +288,12 @@ def _check_digests(files: Files) -> None:
             )  # fmt: skip
         if not digest:
             raise WeakDigestError(f"{path} has no digest", tag=FILEDIGESTS)
-        if len(digest) != length or not _HEX.issuperset(digest):
+        if len(digest) != length or digest.translate(None, _HEX):
             raise MalformedRpmError(f"the digest of {path} is not {length} lower-case hex digits", tag=FILEDIGESTS)
 
 
-def _check_places(entries: Entries, number: int, target: int) -> None:
-    limit = entries[target][1] if target in entries else 0
-    if max(integers(entries[number])) >= limit:
-        raise MalformedRpmError(f"a place beyond the end of tag {target}", tag=number, expected=f"less than {limit}")
-
-
-def _start(entries: Entries, number: int) -> str:
-    return ascii(entries[number][2][:80])
-
-
-def _link_groups(entries: Entries, modes: Sequence[int], flags: Sequence[int]) -> Mapping[int, Tuple[int, ...]]:
-    if FILEINODES not in entries or FILEDEVICES not in entries:
-        return {}
-    inodes, devices = integers(entries[FILEINODES]), integers(entries[FILEDEVICES])
+def _link_groups(header: Header, modes: Sequence[int], flags: Sequence[int]) -> Mapping[int, Tuple[int, ...]]:
+    inodes, devices = header.numbers(FILEINODES), header.numbers(FILEDEVICES)
     if len(set(inodes)) == len(inodes):
         return {}
     members: Dict[Tuple[int, int], List[int]] = {}
@@ -234,6 +309,22 @@ def _check_links(files: Files) -> None:
         first = group[0]
         if files.digests[index] != files.digests[first] or files.sizes[index] != files.sizes[first]:
             raise MalformedRpmError("hard links to one file differ in digest or size", got=ascii(files.paths[index]))
+
+
+def _wrong_count(header: Header) -> MalformedRpmError:
+    """Which of a header's counts it is that cannot be."""
+    counts: Dict[str, int] = {}
+    for tag, (kind, count, _) in header.items():
+        group = _GROUPS_BY_TYPE[tag, kind]
+        if group == _SINGLE:
+            if count != 1:
+                return MalformedRpmError("the tag must have one value", tag=tag, got=count)
+        elif group and counts.setdefault(group, count) != count:
+            expected = f"{counts[group]} as others of the {group} group"
+            return MalformedRpmError(
+                "arrays that belong together differ in length", tag=tag, expected=expected, got=count
+            )
+    return MalformedRpmError("a tag has an impossible count")
 
 
 def _refused(number: int, kind: int) -> MalformedRpmError:
