@@ -106,12 +106,13 @@ BAD_NAMES = ["empty", "nested", "text", "half", "oversized"]
 @pytest.mark.parametrize("bad", BAD, ids=BAD_NAMES)
 def test_a_bad_bundle_is_dropped_by_name_and_the_others_are_merged(bench: Bench, bad: bytes) -> None:
     good = bench.write("good.msig", bench.bundle("marek"))
-    out = bench.write("out.msig", bench.bundle("joanna"))
+    before = bench.bundle("joanna")
+    out = bench.write("out.msig", before)
     broken = bench.write("bad.msig", bad)
     ran = call("merge", "-o", out, broken, good)
     assert (ran.rc, ran.out) == (0, "")
     one_line(ran.err, f"{broken}: dropped: ")
-    assert signatures(out) == signatures(good) | signatures(bench.write("before", bench.bundle("joanna")))
+    assert signatures(out) == signatures(good) | signatures(bench.write("before", before))
 
 
 @pytest.mark.parametrize("bad", BAD, ids=BAD_NAMES)
