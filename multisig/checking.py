@@ -6,20 +6,20 @@ from __future__ import annotations
 import hashlib
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from multisig.errors import UncheckedSignatureError
 from multisig.evidence import Candidate, Evidence
 from multisig.openpgp import Checked, Engine, Outcome, Signature
 from multisig.policy import Key, Policy, Rule
 from multisig.statement import Kind
-from multisig.verdict import Approval, approval, plan
+from multisig.verdict import Approval, ReleaseStanding, approval, plan
 
 
 @dataclass
 class Case:
     """One subject under judgement. ``problem`` says what was wrong with a bundle that gave no evidence;
-    ``lapsed_count``: a key that has merely expired is as good as any.
+    ``lapsed_count``: a key that has merely expired is as good as any; ``releases``: see verdict.judge.
     """
 
     name: str
@@ -32,6 +32,7 @@ class Case:
     kind: Kind = Kind.RPM
     problem: Optional[str] = None
     lapsed_count: bool = False
+    releases: Mapping[str, ReleaseStanding] = field(default_factory=dict)
 
 
 class Checker:

@@ -105,10 +105,26 @@ class MalformedTreeError(SubjectError):
     code = "content-mismatch"
 
 
+class MetadataError(SubjectError):
+    """A repository's metadata that are not what repomd.xml, or the format, says they are."""
+
+    code = "content-mismatch"
+
+
+class WeakMetadataError(MetadataError):
+    """Metadata or packages that a repository binds by a checksum weaker than SHA-224, or by none."""
+
+    code = "weak-digest"
+
+
 class StatementError(MultisigError):
     """Bytes that are not a canonical statement of a known type."""
 
     code = "malformed-bundle"
+
+
+class ReleaseError(MultisigError):
+    """A release statement that a person should not sign, or cannot make."""
 
 
 class BundleError(MultisigError):

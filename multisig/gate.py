@@ -10,15 +10,19 @@ from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Dict, List, Mapping, Optional, Protocol, Sequence, Set, Tuple
 
 from multisig.bundle import Attestation, Bundle
 from multisig.checking import Case, Checker
-from multisig.errors import MalformedRpmError, UnreadableError
+from multisig.errors import MalformedRpmError, MetadataError, UnreadableError
 from multisig.evidence import Objection, Wanted, collect, content_variants, no_objection
 from multisig.held import Find, Held, Look, extend, hold
+from multisig.metadata import Metadata
 from multisig.openpgp import Engine
-from multisig.policy import Policy, Requirement, Rule, Traits, matching_rules, undecided_rules
+from multisig.policy import Policy, ReleaseRequirement, Requirement, Rule, Traits, matching_rules, undecided_rules
+from multisig.release import SUBJECT
+from multisig.repositories import Listing, ReleaseSource, Repositories
 from multisig.statement import Digests, Kind
 from multisig.subjects import Progress
 from multisig.subjects.payload import hash_payload, names_payload, prove_payload
@@ -26,7 +30,18 @@ from multisig.subjects.rpm import RpmSubject, read_identity, read_rpm
 from multisig.subjects.signatures import read_header_signatures, signed_bytes
 from multisig.traits import guarding_rules, planned_traits, quorum_rule, rpm_traits
 from multisig.vendor import UNSEEN, HeaderEvidence, header_evidence
-from multisig.verdict import Approval, Code, Verdict, judge, lacks_people, refuse
+from multisig.verdict import (
+    NO_REPOSITORY,
+    Approval,
+    Code,
+    ReleaseStanding,
+    Verdict,
+    judge,
+    lacks_people,
+    refuse,
+)
+
+_NONE: Mapping[str, ReleaseStanding] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -70,16 +85,19 @@ class Gate:
     """Judges one transaction's packages under one policy and one reading of the clock (seconds since the epoch).
 
     Signatures are checked by ``workers`` threads, from the moment that they are known to be worth it; ``close`` ends
-    them.
+    them. ``releases`` is where rules with ``release`` look; without it they are not satisfied.
     """
 
-    def __init__(self, policy: Policy, engine: Engine, *, now: int, workers: int) -> None:
+    def __init__(
+        self, policy: Policy, engine: Engine, *, now: int, workers: int, releases: Optional[ReleaseSource] = None
+    ) -> None:
         self._policy = policy
         self._now = now
         self._pool = ThreadPoolExecutor(max(1, workers), "multisig")
         self._checker = Checker(policy, engine, self._pool, now=now)
         self._held: Dict[int, Held] = {}
         self._looked: Set[Tuple[int, Look]] = set()
+        self._repositories = None if releases is None else Repositories(releases, self._release_quorum, now=now)
 
     def __enter__(self) -> "Gate":
         return self
@@ -169,6 +187,16 @@ class Gate:
         self._checker.verify([case])
         return self._conclude(case, held, digests)
 
+    def release_standings(self) -> List[Tuple[ReleaseStanding, ReleaseRequirement]]:
+        """How the repositories stand that rules with ``release`` have asked about so far, and what the rules ask."""
+        return [] if self._repositories is None else self._repositories.standings()
+
+    def repository_standing(self, metadata: Metadata, rule: Rule) -> ReleaseStanding:
+        """How a repository stands by a rule with ``release``, whatever packages there are."""
+        if self._repositories is None:
+            return NO_REPOSITORY
+        return self._repositories.standing(metadata, rule)
+
     # Planned packages
 
     def _planned_rules(self, package: Package) -> Tuple[Rule, ...]:
@@ -216,6 +244,7 @@ class Gate:
             decidable = tuple(rule for rule in rules[package.key] if rule.signed_by is None)
             held = self._held.get(package.key, Held())
             case = self._case(Kind.RPM, package.nevra, digests, package.repo, decidable, held)
+            case.releases = self._releases(package, decidable)
             self._checker.begin(case)
             cases[package.key] = case
         self._checker.verify(list(cases.values()))
@@ -256,9 +285,13 @@ class Gate:
             for look in Look:
                 if lacks_people(rules, judged.verdict) and self._take([package], source, look):
                     case, judged = self._judge_subject(subject, package, rules)
-        if any(rule.signed_by for rule in rules) or judged.verdict.code is Code.OK:
-            return self._pool.submit(self._judge_bytes, _AtHand(fd, path, subject, case, progress), judged)
-        return _settled(judged)
+        if not any(rule.signed_by for rule in rules) and judged.verdict.code is not Code.OK:
+            return _settled(judged)
+        try:
+            listing = self._listing(package) if case.releases else None
+        except (MetadataError, UnreadableError) as error:
+            return _settled(_unlisted(judged, Code(error.code), f"the metadata of {package.repo}: {error}"))
+        return self._pool.submit(self._judge_bytes, _AtHand(fd, path, subject, case, progress, listing), judged)
 
     def _judge_unfit(self, fd: int, path: str, planned: Package, error: MalformedRpmError) -> Verdict:
         """A package that the profile refuses; where nothing is checked of it anyhow, its readable header is enough."""
@@ -279,6 +312,7 @@ class Gate:
         """By the evidence for its digests alone: a rule that asks for the header's signature is not satisfied yet."""
         held = self._held.get(package.key, Held())
         case = self._case(Kind.RPM, subject.name, subject.digests, package.repo, rules, held)
+        case.releases = self._releases(package, rules)
         self._checker.verify([case])
         return case, self._conclude(case, held, subject.digests)
 
@@ -293,6 +327,9 @@ class Gate:
                 verdict = self._verdict(hand.case, judged.approvals, header, verdict.ignored)
             if verdict.code is Code.OK:
                 self._prove(hand, judged.approvals, header)
+                if hand.listing is not None and not hand.listing.holds(hand.fd, hand.path):
+                    text = f"the file is none of those that the released metadata of {hand.listing.repo} list"
+                    return _unlisted(judged, Code.CONTENT_MISMATCH, text)
         except MalformedRpmError as error:
             verdict = refuse(verdict.name, verdict.origin, Code(error.code), str(error))
         except UnreadableError as error:
@@ -315,6 +352,26 @@ class Gate:
         vouching = [item for item in approvals if item.payload == payload]
         if not self._verdict(hand.case, vouching, header if names_payload(hand.subject) else UNSEEN).accepted:
             prove_payload(hand.fd, hand.subject, progress=hand.progress)
+
+    # Releases
+
+    def _releases(self, package: Package, rules: Sequence[Rule]) -> Mapping[str, ReleaseStanding]:
+        """How the package's repository stands, by the names of the rules that ask for it."""
+        asking = [rule for rule in rules if rule.release is not None]
+        if not asking or self._repositories is None:
+            return _NONE
+        metadata = self._repositories.metadata(package.key)
+        if metadata is None:
+            return _NONE
+        return {rule.name: self._repositories.standing(metadata, rule) for rule in asking}
+
+    def _listing(self, package: Package) -> Optional[Listing]:
+        metadata = None if self._repositories is None else self._repositories.metadata(package.key)
+        return None if self._repositories is None or metadata is None else self._repositories.listing(metadata)
+
+    def _release_quorum(self, digests: Digests, asked: ReleaseRequirement, channel: str, bundle: Bundle) -> Verdict:
+        rule = quorum_rule("quorum for the release", Kind.RELEASE.word, channel, asked.require)
+        return self._judge_case(Kind.RELEASE, SUBJECT, digests, SUBJECT, (rule,), Held(together=bundle)).verdict
 
     # Evidence
 
@@ -360,19 +417,20 @@ class Gate:
         now = 0 if case.lapsed_count else self._now  # before any key's end, for who could still sign
         return judge(
             self._policy, case.rules, approvals, name=case.name, origin=case.origin, now=now,
-            evidence=case.evidence, problem=case.problem, header=header, ignored=ignored,
+            evidence=case.evidence, problem=case.problem, header=header, ignored=ignored, releases=case.releases,
         )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class _AtHand:
-    """A file that is being judged in a thread: ``path`` names it for people."""
+    """A file that is being judged in a thread: ``path`` names it for people; ``listing`` has to hold it."""
 
     fd: int
     path: str
     subject: RpmSubject
     case: Case
     progress: Optional[Progress]
+    listing: Optional[Listing]
 
 
 def _settled(judged: Judged) -> "Future[Judged]":
@@ -383,6 +441,11 @@ def _settled(judged: Judged) -> "Future[Judged]":
 
 def _takes_file_signatures(rule: Rule) -> bool:
     return rule.file_signatures or rule.exempt is not None or rule.signed_by is not None
+
+
+def _unlisted(judged: Judged, code: Code, message: str) -> Judged:
+    """A package that its signers approve of, and that is no part of its repository's release."""
+    return replace(judged, verdict=refuse(judged.verdict.name, judged.verdict.origin, code, message))
 
 
 def _not_the_planned(package: Package, found: str) -> Verdict:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The journal: what was let in or refused, when, under which policy, and on whose word. SQLite, append-only.
 
-One row a decision of a whole transaction, one a package within it, and the bundles that decided, each stored once.
+One row a decision of a whole transaction, one a package within it, the bundles that decided, each stored once, and the
+releases of repositories that have been seen, so that none older is taken again.
 """
 
 from __future__ import annotations
@@ -18,9 +19,8 @@ from typing import Iterator, Optional, Sequence, Tuple
 from multisig.errors import JournalError
 from multisig.verdict import Verdict
 
-_VERSION = 1
 _BUSY_MILLISECONDS = 10_000
-_SCHEMA = """
+_FIRST_SCHEMA = """
 CREATE TABLE decisions (
     id INTEGER PRIMARY KEY,
     time INTEGER NOT NULL,
@@ -49,6 +49,21 @@ CREATE TABLE packages (
 CREATE INDEX packages_by_decision ON packages (decision);
 CREATE INDEX packages_by_name ON packages (name);
 """
+_RELEASES = """
+CREATE TABLE releases (
+    repo TEXT NOT NULL,
+    channel TEXT NOT NULL,
+    serial INTEGER NOT NULL,
+    time INTEGER NOT NULL,
+    statement TEXT NOT NULL,
+    bundle TEXT REFERENCES bundles (sha256),
+    PRIMARY KEY (repo, channel, serial)
+) WITHOUT ROWID;
+"""
+# What made each version of the schema out of the one before it.
+_STEPS = (_FIRST_SCHEMA, _RELEASES)
+_VERSION = len(_STEPS)
+_SCHEMA = "".join(_STEPS)
 
 
 @dataclass(frozen=True)
@@ -114,6 +129,35 @@ class Journal:
         except (sqlite3.Error, OSError) as error:
             raise self._error("cannot be written", error) from None
 
+    def remember_release(
+        self, repo: str, channel: str, serial: int, *, time: int, statement: str, bundle: Optional[bytes]
+    ) -> None:
+        """Note that a release of a repository was seen and found good. ``statement`` is the SHA-256 of its text."""
+        try:
+            with closing(self._open_for_writing()) as database, database:
+                database.execute(
+                    "INSERT OR IGNORE INTO releases VALUES (?, ?, ?, ?, ?, ?)",
+                    (_plain(repo), channel, serial, time, statement, _keep(database, bundle)),
+                )
+        except (sqlite3.Error, OSError) as error:
+            raise self._error("cannot be written", error) from None
+
+    def newest_release(self, repo: str, channel: str) -> int:
+        """The highest serial of a repository's releases that has been remembered; 0 where none has."""
+        if not os.path.lexists(self._path):
+            return 0
+        self._check_regular()
+        try:
+            with closing(self._open_for_reading()) as database:
+                if self._version(database) < 2:
+                    return 0
+                row = database.execute(
+                    "SELECT max(serial) FROM releases WHERE repo = ? AND channel = ?", (_plain(repo), channel)
+                ).fetchone()
+                return int(row[0] or 0)
+        except (sqlite3.Error, ValueError, TypeError) as error:
+            raise self._error("cannot be read", error) from None
+
     def finish(self, decision: int, *, time: int) -> None:
         """Note that the transaction of a decision went through."""
         try:
@@ -128,8 +172,8 @@ class Journal:
             raise JournalError("there is no journal yet", path=self._path)
         self._check_regular()
         try:
-            with closing(sqlite3.connect(Path(self._path).absolute().as_uri() + "?mode=ro", uri=True)) as database:
-                self._check_version(database)
+            with closing(self._open_for_reading()) as database:
+                self._version(database)
                 for row in database.execute("SELECT * FROM decisions ORDER BY id").fetchall():
                     packages = database.execute("SELECT * FROM packages WHERE decision = ? ORDER BY rowid", row[:1])
                     yield Decision(
@@ -147,40 +191,42 @@ class Journal:
         database = sqlite3.connect(self._path, timeout=_BUSY_MILLISECONDS / 1000)
         try:
             database.execute("PRAGMA synchronous = FULL")
-            if not database.execute("PRAGMA user_version").fetchone()[0]:
+            if self._version(database) < _VERSION:
                 # Two processes may come here at once: the second finds the first one's tables after its lock.
                 with database:
                     database.execute("BEGIN IMMEDIATE")
-                    if not database.execute("PRAGMA user_version").fetchone()[0]:
-                        for statement in filter(str.strip, _SCHEMA.split(";")):
+                    for step in _STEPS[self._version(database) :]:
+                        for statement in filter(str.strip, step.split(";")):
                             database.execute(statement)
-                        database.execute(f"PRAGMA user_version = {_VERSION}")
-            self._check_version(database)
+                    database.execute(f"PRAGMA user_version = {_VERSION}")
         except BaseException:
             database.close()
             raise
         return database
+
+    def _open_for_reading(self) -> sqlite3.Connection:
+        return sqlite3.connect(Path(self._path).absolute().as_uri() + "?mode=ro", uri=True)
 
     def _check_regular(self) -> None:
         # SQLite would wait for whoever opens the other end of a FIFO.
         if not stat.S_ISREG(os.stat(self._path).st_mode):
             raise JournalError("the journal is not a regular file", path=self._path)
 
-    def _check_version(self, database: sqlite3.Connection) -> None:
-        version = database.execute("PRAGMA user_version").fetchone()[0]
-        if version != _VERSION:
+    def _version(self, database: sqlite3.Connection) -> int:
+        """The version of the schema, 0 where there is none yet; one of a later program is a JournalError."""
+        version = int(database.execute("PRAGMA user_version").fetchone()[0])
+        if not 0 <= version <= _VERSION:
             raise JournalError(
                 "was written by another version of multisig", path=self._path, expected=_VERSION, got=version
             )
+        return version
 
     def _error(self, what: str, error: Exception) -> JournalError:
         return JournalError(f"the journal {what}: {error}", path=self._path)
 
 
 def _insert(database: sqlite3.Connection, decision: int, entry: Entry) -> None:
-    bundle = hashlib.sha256(entry.bundle).hexdigest() if entry.bundle is not None else None
-    if bundle is not None:
-        database.execute("INSERT OR IGNORE INTO bundles VALUES (?, ?)", (bundle, entry.bundle))
+    bundle = _keep(database, entry.bundle)
     verdict = entry.verdict
     fields = (
         decision, _plain(verdict.name), _plain(verdict.origin), verdict.accepted, verdict.code.value,
@@ -188,6 +234,15 @@ def _insert(database: sqlite3.Connection, decision: int, entry: Entry) -> None:
         "\n".join(verdict.statements), entry.sha256, entry.sha512, bundle,
     )  # fmt: skip
     database.execute("INSERT INTO packages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", fields)
+
+
+def _keep(database: sqlite3.Connection, bundle: Optional[bytes]) -> Optional[str]:
+    """Store a bundle once; the name it has from then on."""
+    if bundle is None:
+        return None
+    name = hashlib.sha256(bundle).hexdigest()
+    database.execute("INSERT OR IGNORE INTO bundles VALUES (?, ?)", (name, bundle))
+    return name
 
 
 def _plain(text: str) -> str:

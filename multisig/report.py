@@ -26,10 +26,17 @@ def block(verdict: Verdict) -> str:
     if failing:
         origin += ", rule " + ", ".join(f'"{name}"' for name in dict.fromkeys(failing))
     lines.append(_INDENT + plain(origin))
-    for index, text in enumerate(verdict.ignored[:_SHOWN]):
-        lines.append(_INDENT + ("ignored   " if index == 0 else " " * 10) + plain(text))
-    if len(verdict.ignored) > _SHOWN:
-        lines.append(_INDENT + " " * 10 + f"and {len(verdict.ignored) - _SHOWN} more")
+    if verdict.ignored:
+        lines.append(notes(verdict.ignored))
+    return "\n".join(lines)
+
+
+def notes(texts: Sequence[str], word: str = "ignored") -> str:
+    """What is to be said beside a verdict, a line each; ``word`` stands before the first."""
+    words = [word, *[""] * _SHOWN]
+    lines = [_INDENT + first.ljust(10) + plain(text) for first, text in zip(words, texts[:_SHOWN])]
+    if len(texts) > _SHOWN:
+        lines.append(_INDENT + " " * 10 + f"and {len(texts) - _SHOWN} more")
     return "\n".join(lines)
 
 
@@ -41,7 +48,7 @@ def refusal(verdicts: Sequence[Verdict], *, consequence: str = "nothing was inst
     lines += [block(verdict) for verdict in refused]
     lines += [
         "",
-        f"{len(refused)} of {_packages(len(verdicts))} {verb} not approved. {_advice(refused)}",
+        f"{len(refused)} of {packages(len(verdicts))} {verb} not approved. {_advice(refused)}",
     ]
     return "\n".join(lines)
 
@@ -49,7 +56,7 @@ def refusal(verdicts: Sequence[Verdict], *, consequence: str = "nothing was inst
 def warning(verdicts: Sequence[Verdict]) -> str:
     """The same in warn mode, where it only says what it would have refused."""
     refused = [verdict for verdict in verdicts if not verdict.accepted]
-    lines = [f"multisig: would have refused {len(refused)} of {_packages(len(verdicts))} (mode = warn):"]
+    lines = [f"multisig: would have refused {len(refused)} of {packages(len(verdicts))} (mode = warn):"]
     return "\n".join(lines + [block(verdict) for verdict in refused])
 
 
@@ -57,7 +64,7 @@ def acceptance(verdicts: Sequence[Verdict], seconds: float) -> str:
     """All is well, in one line: "multisig: 24 packages, 3 of 5 builders signed each (0.3 s)"."""
     ways = list(dict.fromkeys(_way(verdict) for verdict in verdicts))
     each = " each" if len(verdicts) > 1 and len(ways) == 1 else ""
-    return f"multisig: {_packages(len(verdicts))}, {plain(_joined(ways))}{each} ({seconds:.1f} s)"
+    return f"multisig: {packages(len(verdicts))}, {plain(_joined(ways))}{each} ({seconds:.1f} s)"
 
 
 def _way(verdict: Verdict) -> str:
@@ -75,7 +82,8 @@ def _joined(ways: Sequence[str]) -> str:
     return "; ".join(ways[:3]) + (f"; {len(ways) - 3} other ways" if len(ways) > 3 else "")
 
 
-def _packages(count: int) -> str:
+def packages(count: int) -> str:
+    """``1 package``, ``2 packages``."""
     return "1 package" if count == 1 else f"{count} packages"
 
 

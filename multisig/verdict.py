@@ -7,7 +7,8 @@ The same verdict is shown by dnf, by the command line and by the journal; nothin
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Dict, FrozenSet, List, Mapping, Optional, Sequence, Set, Tuple
 
 from multisig.evidence import Candidate, Evidence, shown_fingerprint
@@ -73,7 +74,8 @@ class LeafProgress:
 class RuleOutcome:
     """What one matching rule says: satisfied or not, with the leaves of its requirement.
 
-    ``vendor``: it asks for the header's own signature.
+    ``vendor``: it asks for the header's own signature. ``code`` is set where all that the rule lacks is a good release
+    statement: why there is none.
     """
 
     rule: str
@@ -82,6 +84,34 @@ class RuleOutcome:
     expired: bool = False
     text: str = ""
     vendor: bool = False
+    code: Optional[Code] = None
+
+
+@dataclass(frozen=True)
+class ReleaseStanding:
+    """What became of a rule's ``release`` for the repository ``repo``; ``text`` says it to a person.
+
+    Where it is ``good``: the ``serial`` of the statement that the quorum signed, the SHA-256 of its text, the second
+    after which it no longer serves this rule, and the bundle that it was found in.
+    """
+
+    repo: str
+    channel: str
+    good: bool
+    code: Code
+    text: str
+    serial: int = 0
+    statement: str = ""
+    ends: int = 0
+    signers: Tuple[str, ...] = ()
+    ignored: Tuple[str, ...] = ()
+    bundle: Optional[bytes] = None
+
+
+NO_REPOSITORY = ReleaseStanding(
+    "", "", False, Code.BELOW_THRESHOLD,
+    "the rule asks for the release statement of the repository that it came from, and no repository is known",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -174,16 +204,21 @@ def judge(
     problem: Optional[str] = None,
     header: HeaderEvidence = UNSEEN,
     ignored: Sequence[str] = (),
+    releases: Mapping[str, ReleaseStanding] = MappingProxyType({}),
 ) -> Verdict:
     """The verdict on one subject. Every matching rule must be satisfied; no rule at all is a refusal.
 
     ``approvals`` must be of this subject's digests and kind; ``evidence`` is what they were found in, None where there
     was none; ``problem`` says what was wrong with a bundle that gave none; ``header`` what the signatures on the
-    RPM's own header were found to be worth.
+    RPM's own header were found to be worth; ``releases``, by a rule's name, how the repository stands that the subject
+    came from: a rule with ``release`` that is not in it is not satisfied.
     """
     if not rules:
         return refuse(name, origin, Code.NO_RULE, "no rule of the policy matches it", ignored)
-    outcomes = tuple(_outcome(policy, rule, approvals, header, now) for rule in rules)
+    outcomes = tuple(
+        _with_release(_outcome(policy, rule, approvals, header, now), rule, releases.get(rule.name, NO_REPOSITORY))
+        for rule in rules
+    )
     counting = [item for item in approvals if any(rule.channel == item.channel for rule in rules)]
     signers = tuple(dict.fromkeys(item.signer for item in counting))
     accepted = all(outcome.satisfied for outcome in outcomes)
@@ -202,7 +237,10 @@ def lacks_people(rules: Sequence[Rule], verdict: Verdict) -> bool:
     """Whether a rule that asks for people's signatures is not satisfied; ``verdict`` was judged by these rules."""
     if len(verdict.rules) != len(rules):
         return not verdict.accepted
-    return any(rule.require is not None and not said.satisfied for rule, said in zip(rules, verdict.rules))
+    return any(
+        rule.require is not None and not said.satisfied and said.code is None
+        for rule, said in zip(rules, verdict.rules)
+    )
 
 
 def _outcome(
@@ -218,14 +256,20 @@ def _outcome(
         return RuleOutcome(rule.name, good is not None, text=text, vendor=True)
     if rule.require is None:
         raise TypeError("a rule without a requirement")
-    if rule.release is not None:
-        return RuleOutcome(
-            rule.name, False, text="the rule asks for a release statement, which this version cannot check"
-        )
     people = frozenset(item.signer for item in approvals if item.channel == rule.channel)
     progress = tuple(_progress(policy, leaf, people, now) for leaf in leaves(rule.require))
     satisfied = satisfied_by(rule.require, people)
     return RuleOutcome(rule.name, satisfied, progress, text=_progress_text(progress, satisfied))
+
+
+def _with_release(outcome: RuleOutcome, rule: Rule, standing: ReleaseStanding) -> RuleOutcome:
+    """The outcome of a rule, once the release statement that it may ask for is taken into account."""
+    if rule.release is None or (standing.good and not outcome.satisfied):
+        return outcome
+    both = f"{outcome.text}; {standing.text}"
+    if standing.good or not outcome.satisfied:
+        return replace(outcome, text=both)
+    return replace(outcome, satisfied=False, text=standing.text, code=standing.code)
 
 
 def _progress(policy: Policy, leaf: Leaf, people: FrozenSet[str], now: int) -> LeafProgress:
@@ -246,6 +290,9 @@ def _refusal_code(
     failing = [outcome for outcome in outcomes if not outcome.satisfied]
     if all(outcome.expired for outcome in failing):
         return Code.EXPIRED
+    by_release = _by_release(failing)
+    if by_release is not None:
+        return by_release
     if evidence is None and any(outcome.leaves for outcome in failing):
         return Code.NO_BUNDLE if problem is None else Code.MALFORMED_BUNDLE
     if evidence is not None and evidence.named_otherwise and not signers:
@@ -253,9 +300,17 @@ def _refusal_code(
     return Code.BELOW_THRESHOLD
 
 
+def _by_release(failing: Sequence[RuleOutcome]) -> Optional[Code]:
+    """Why, where nothing but release statements is lacking (and exemptions that have ended)."""
+    codes = [outcome.code for outcome in failing if not outcome.expired]
+    return None if None in codes else next(iter(codes), None)
+
+
 def _message(outcomes: Sequence[RuleOutcome], accepted: bool, code: Code, problem: Optional[str]) -> str:
     shown = outcomes if accepted else [outcome for outcome in outcomes if not outcome.satisfied]
     text = "; ".join(dict.fromkeys(outcome.text for outcome in shown))
+    if accepted or _by_release(shown) is not None:
+        return text
     if code is Code.NO_BUNDLE:
         return f"no bundle of signatures was found; {text}"
     if code is Code.MALFORMED_BUNDLE:

@@ -17,6 +17,9 @@ from multisig.text import plain
 
 EPILOG = "Exit codes: 0 accepted, 1 refused, 2 could not be judged (which is never taken for accepted)."
 
+# Commands with --json, which answers errors too, and their modules.
+_ANSWERS = {"verify": "verify", "diff": "diff", "release verify": "releaseverify"}
+
 
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser whose errors are this project's own, so that ``--json`` can answer them too."""
@@ -85,9 +88,9 @@ def _abandon_output() -> None:
 
 
 def _failed(words: List[str], error: MultisigError) -> int:
-    if words[:1] in (["verify"], ["diff"]) and "--json" in words:
-        command = importlib.import_module(f"multisig.cli.{words[0]}")
-        print(command.error_json(error))
+    module = _ANSWERS.get(words[0] if words else "") or _ANSWERS.get(" ".join(words[:2]))
+    if module is not None and "--json" in words:
+        print(importlib.import_module(f"multisig.cli.{module}").error_json(error))
     print(f"multisig: {plain(str(error))}", file=sys.stderr)
     return 2
 
@@ -101,7 +104,7 @@ def build_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"multisig {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
-    for add in (_manifest, _diff, _sign, _merge, _publish, _verify, _policy, _history):
+    for add in (_manifest, _diff, _sign, _merge, _publish, _verify, _release, _policy, _history):
         add(commands)
     return parser
 
@@ -181,6 +184,43 @@ def _verify(commands: "argparse._SubParsersAction[Parser]") -> None:
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("paths", metavar="FILE|DIR", nargs="+")
+
+
+def _release(commands: "argparse._SubParsersAction[Parser]") -> None:
+    parser: Parser = commands.add_parser(
+        "release",
+        help="sign or verify the statement that says which state of a repository is the current one",
+        allow_abbrev=False,
+    )
+    actions = parser.add_subparsers(metavar="ACTION", required=True, parser_class=Parser)
+    _release_sign(actions)
+    _release_verify(actions)
+
+
+def _release_sign(actions: "argparse._SubParsersAction[Parser]") -> None:
+    sign = _command(actions, "sign", "releasesign", "sign the repository's release statement with your key")
+    sign.add_argument("--key", metavar="FPR", required=True, help="full fingerprint of your key")
+    sign.add_argument("--channel", metavar="C", required=True, help="what the release is for, as demo-stable")
+    sign.add_argument("--gnupghome", metavar="D", help="GnuPG's directory, where it is not the usual one")
+    sign.add_argument("--serial", metavar="N", type=int, help="of a new statement; default: one more than the highest")
+    ends = sign.add_mutually_exclusive_group()
+    ends.add_argument("--valid", metavar="SPAN", help="how long it holds, as 36h; default: 14d")
+    ends.add_argument("--expires", metavar="TIME", help="until when it holds (ISO 8601, UTC if it names no zone)")
+    sign.add_argument("--renew", action="store_true", help="a new statement, though there is one for this repomd.xml")
+    sign.add_argument("repository", metavar="REPODIR")
+
+
+def _release_verify(actions: "argparse._SubParsersAction[Parser]") -> None:
+    verify = _command(actions, "verify", "releaseverify", "say whether a repository is the one released, and still is")
+    verify.add_argument("--policy", metavar="P", default=paths.POLICY, help="default: %(default)s")
+    verify.add_argument("--repo", metavar="ID", help="its id, for rules that name repositories; default: all rules")
+    verify.add_argument("--at", metavar="TIME", help="judge as of this time (ISO 8601, UTC if it names no zone)")
+    verify.add_argument(
+        "--journal", metavar="J", help=f"what remembers its earlier releases, with --repo; default: {paths.JOURNAL}"
+    )
+    verify.add_argument("--metadata-only", action="store_true", help="leave the packages themselves out")
+    verify.add_argument("--json", action="store_true", help="print one JSON object")
+    verify.add_argument("repository", metavar="REPODIR")
 
 
 def _policy(commands: "argparse._SubParsersAction[Parser]") -> None:

@@ -92,15 +92,16 @@ def extend(path: str, statements: List[Statement], signer: Signer, engine: GpgvE
         before = read_bundle(path).attestations if os.path.lexists(path) else ()
         new = []
         for text in map(encode, statements):
-            if _has_signed(before, text, signer, engine):
+            if has_signed(before, text, signer, engine):
                 print(f"multisig: {path}: already signed by this key", file=sys.stderr)
             else:
-                new.append(Attestation(text, (_sign(text, signer, engine),)))
+                new.append(Attestation(text, (sign_text(text, signer, engine),)))
         if new:
             extend_bundle(path, [Bundle(tuple(new))])
 
 
-def _has_signed(before: Sequence[Attestation], text: str, signer: Signer, engine: GpgvEngine) -> bool:
+def has_signed(before: Sequence[Attestation], text: str, signer: Signer, engine: GpgvEngine) -> bool:
+    """Whether a good signature by this key over the statement ``text`` is among these."""
     signatures = [armored for item in before if item.statement == text for armored in item.signatures]
     return any(_is_good(armored, text, signer, engine) for armored in signatures)
 
@@ -114,7 +115,7 @@ def _is_good(armored: str, text: str, signer: Signer, engine: GpgvEngine) -> boo
     return key.could_have_issued(signature) and engine.verify(text.encode(), signature, key).outcome is Outcome.GOOD
 
 
-def _sign(text: str, signer: Signer, engine: GpgvEngine) -> str:
+def sign_text(text: str, signer: Signer, engine: GpgvEngine) -> str:
     """A signature that verification accepts, or an error: nobody is served by one that cannot count."""
     armored = signer.sign(text.encode())
     checked = engine.verify(text.encode(), parse_signature(armored), signer.public_key())

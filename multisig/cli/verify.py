@@ -4,20 +4,20 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import time
 from contextlib import closing
-from datetime import datetime, timezone
 from functools import partial
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import List, Mapping, Optional, Sequence, Tuple
 
 from multisig import report
 from multisig.bundle import MAX_BUNDLE
+from multisig.cli.answer import answer_json, moment
 from multisig.cli.bundles import bundle_path
 from multisig.cli.progress import progress
+from multisig.cli.repository import Folders
 from multisig.cli.subject import base_name, bytes_to_read, hush_librpm, kind_of
-from multisig.errors import MalformedTreeError, MultisigError, UnreadableError, UsageError
+from multisig.errors import MalformedTreeError, MultisigError, UnreadableError
 from multisig.files import open_regular, read_bounded, read_if_there
 from multisig.gate import Gate, Package
 from multisig.held import Find, Look
@@ -29,17 +29,22 @@ from multisig.subjects.file import hash_file
 from multisig.subjects.tree import manifest_digests, tree_manifest
 from multisig.verdict import Code, Verdict, refuse
 
+LOCAL = "@commandline"
+
 
 def run(options: argparse.Namespace) -> int:
-    now = _moment(options.at) if options.at is not None else int(time.time())
+    now = moment(options.at) if options.at is not None else int(time.time())
     policy = load_policy(options.policy)
     bundle = read_bounded(options.bundle, MAX_BUNDLE) if options.bundle is not None else None
     workers = len(os.sched_getaffinity(0)) + 1
     hush_librpm()
-    with closing(open_engine()) as engine, Gate(policy, engine, now=now, workers=workers) as gate:
+    folders = Folders(None if options.repo == LOCAL else options.repo)
+    for number, path in enumerate(options.paths):
+        folders.add(number, path)
+    with closing(open_engine()) as engine, Gate(policy, engine, now=now, workers=workers, releases=folders) as gate:
         verdicts, failure = _verify_all(gate, options, bundle)
     if options.json:
-        print(_json(verdicts, failure))
+        print(answer_json(verdicts, failure))
     else:
         for verdict in verdicts:
             print(report.line(verdict) if verdict.accepted else report.block(verdict))
@@ -50,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
 
 def error_json(error: MultisigError) -> str:
     """The answer where nothing could be judged at all."""
-    return _json([], error)
+    return answer_json([], error)
 
 
 class _Given:
@@ -104,35 +109,3 @@ def _verify(
         return gate.judge_file(fd, path, package, given, progress=advance).result().verdict
     finally:
         os.close(fd)
-
-
-def _moment(text: str) -> int:
-    """Seconds since the epoch of an ISO 8601 time."""
-    try:
-        moment = datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith(("Z", "z")) else text)
-        return int((moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp())
-    except (ValueError, OverflowError):
-        raise UsageError("--at is not a time", expected="ISO 8601, as 2026-01-31T12:00:00Z", got=ascii(text)) from None
-
-
-def _json(verdicts: Sequence[Verdict], failure: Optional[MultisigError]) -> str:
-    accepted = failure is None and bool(verdicts) and all(verdict.accepted for verdict in verdicts)
-    return json.dumps(
-        {
-            "accepted": accepted,
-            "error": None if failure is None else {"code": failure.code, "message": str(failure)},
-            "subjects": [_subject(verdict) for verdict in verdicts],
-        }
-    )
-
-
-def _subject(verdict: Verdict) -> Dict[str, object]:
-    return {
-        "name": verdict.name,
-        "accepted": verdict.accepted,
-        "code": verdict.code.value,
-        "rules": [outcome.rule for outcome in verdict.rules],
-        "signers": list(verdict.signers),
-        "ignored": list(verdict.ignored),
-        "message": verdict.message,
-    }

@@ -3,22 +3,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from typing import Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 import dnf
 import dnf.repo
-import libdnf
 
-from multisig.bundle import MAX_BUNDLE, SUFFIX
-from multisig.dnf4.meter import Meter
-from multisig.errors import UnreadableError
-from multisig.files import read_if_there
+from multisig.bundle import SUFFIX
+from multisig.dnf4.fetch import CACHE, Download, fetch_all, read_cached
 from multisig.gate import Package
 from multisig.held import Find, Look
-
-CACHE = "multisig"
 
 
 class Bundles:
@@ -45,20 +39,22 @@ class Bundles:
 
     def _beside(self, packages: Sequence[Package], *, fresh: bool) -> Mapping[int, bytes]:
         found: Dict[int, bytes] = {}
-        remote: List[Tuple[int, "_Download"]] = []
+        remote: List[Tuple[int, Download]] = []
         for package in packages:
             handle = self._handles[package.key]
             beside = self._local_path(handle, self._paths[package.key])
             if beside is not None:
-                _keep(found, package.key, None if fresh else _read(beside))
+                _keep(found, package.key, None if fresh else read_cached(beside))
                 continue
             download = self._download(handle, self._paths[package.key])
             if not fresh:
-                _keep(found, package.key, _read(download.path))
+                _keep(found, package.key, read_cached(download.path))
             if package.key not in found and package.key not in self._asked and not self._base.conf.cacheonly:
                 self._asked.add(package.key)
                 remote.append((package.key, download))
-        self._fetch_all([download for _, download in remote])
+        if remote:
+            what = f"signatures of {len(remote)} package{'s' if len(remote) > 1 else ''}"
+            fetch_all(self._base, [download for _, download in remote], what)
         for key, download in remote:
             _keep(found, key, download.take())
         return found
@@ -69,98 +65,18 @@ class Bundles:
             return None if path in self._urls else path + SUFFIX
         return path + SUFFIX if handle._is_local_pkg() else None
 
-    def _download(self, handle: "dnf.package.Package", path: str) -> "_Download":
+    def _download(self, handle: "dnf.package.Package", path: str) -> Download:
         if handle._from_cmdline:
             url = self._urls[path]
-            return _Download(self._base.conf._config, os.path.dirname(url), os.path.basename(url), path + SUFFIX)
+            name = os.path.basename(url) + SUFFIX
+            return Download(self._base.conf._config, os.path.dirname(url), name, path + SUFFIX)
         checksum_type, checksum = handle.returnIdSum()
         directory = os.path.join(handle.repo._repo.getCachedir(), CACHE)
         name = f"{checksum_type}-{checksum}-{os.path.basename(handle.location)}{SUFFIX}"
-        return _Download(handle.repo._repo, handle.baseurl, handle.location, os.path.join(directory, name))
-
-    def _fetch_all(self, downloads: Sequence["_Download"]) -> None:
-        if not downloads:
-            return
-        meter = Meter(self._base, f"signatures of {len(downloads)} package{'s' if len(downloads) > 1 else ''}")
-        targets = []
-        for download in downloads:
-            os.makedirs(os.path.dirname(download.path), exist_ok=True)
-            targets.append(download.target(meter))
-        # Not fail-fast: the downloads that worked are there; what is missing is judged as missing.
-        with contextlib.suppress(RuntimeError):
-            libdnf.repo.PackageTarget.downloadPackages(libdnf.repo.VectorPPackageTarget(targets), False)
-        meter.end()
-
-
-class _Download:
-    """One bundle on its way: ``<rpm's URL>.msig`` into a file of the cache."""
-
-    def __init__(self, handle: object, base_url: Optional[str], location: str, path: str) -> None:
-        self._handle = handle
-        self._base_url = base_url
-        self._location = location
-        self.path = path
-        # libdnf keeps no reference to a target's callbacks.
-        self._callbacks: Optional["_Callbacks"] = None
-
-    def target(self, meter: "Meter") -> "libdnf.repo.PackageTarget":
-        self._callbacks = _Callbacks(meter)
-        # The range is librepo's only limit on size; one byte more than allowed shows what is too long.
-        return libdnf.repo.PackageTarget(
-            self._handle, self._location + SUFFIX, self._arriving, 0, None, 0, self._base_url, False, 0, MAX_BUNDLE,
-            self._callbacks,
-        )  # fmt: skip
-
-    def take(self) -> Optional[bytes]:
-        """What arrived, kept in the cache if a bundle could look like it; None where nothing did."""
-        if self._callbacks is None or not self._callbacks.succeeded:
-            _remove(self._arriving)
-            return None
-        data = _read(self._arriving)
-        if data is not None and len(data) <= MAX_BUNDLE:
-            # Not synced: what a crash leaves half written is malformed, and fetched afresh.
-            os.replace(self._arriving, self.path)
-        else:
-            _remove(self._arriving)
-        return data
-
-    @property
-    def _arriving(self) -> str:
-        return self.path + ".part"
-
-
-class _Callbacks(libdnf.repo.PackageTargetCB):  # type: ignore[misc]
-    def __init__(self, meter: "Meter") -> None:
-        super().__init__()
-        self._meter = meter
-        self._done = 0
-        self.succeeded = False
-
-    def end(self, status: int, message: str) -> int:
-        self.succeeded = status == self.TransferStatus_SUCCESSFUL
-        return 0
-
-    def progress(self, total: float, done: float) -> int:
-        self._meter.add(int(done) - self._done)
-        self._done = int(done)
-        return 0
-
-    def mirrorFailure(self, message: str, url: str) -> int:
-        return 0
+        location = handle.location + SUFFIX
+        return Download(handle.repo._repo, handle.baseurl, location, os.path.join(directory, name))
 
 
 def _keep(found: Dict[int, bytes], key: int, data: Optional[bytes]) -> None:
     if data is not None:
         found[key] = data
-
-
-def _read(path: str) -> Optional[bytes]:
-    try:
-        return read_if_there(path, MAX_BUNDLE)
-    except UnreadableError:
-        return None
-
-
-def _remove(path: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)

@@ -16,6 +16,7 @@ from multisig import report
 from multisig.config import Config
 from multisig.dnf4.downloads import Bundles
 from multisig.dnf4.meter import Meter
+from multisig.dnf4.releases import Releases
 from multisig.errors import RefusedError
 from multisig.gate import Gate, Judged, Package
 from multisig.journal import Entry, Journal
@@ -44,11 +45,14 @@ class Transaction:
         self._journal = Journal(config.journal)
         policy = load_policy(config.policy)
         self._engine = open_engine(config.openpgp)
-        self._gate = Gate(policy, self._engine, now=int(time.time()), workers=_workers())
+        self._releases = Releases(base, self._journal)
+        self._now = int(time.time())
+        self._gate = Gate(policy, self._engine, now=self._now, workers=_workers(), releases=self._releases)
 
     def judge_planned(self) -> None:
         """Judge what is planned; raises RefusedError before anything is downloaded."""
         judged = self._gate.judge_planned(self._planned(), self._source)
+        self._note_releases()
         if all(item.verdict.accepted for item in judged):
             return
         if self._config.enforcing:
@@ -65,6 +69,7 @@ class Transaction:
         packages = self._planned()
         left_out = self._check_rpm(packages)
         judged = self._judge_files(packages)
+        self._note_releases()
         self._decision = self._record("at hand", judged)
         if left_out:
             self._say(f"multisig: rpm installs {', '.join(left_out)}, as it was told to")
@@ -97,6 +102,7 @@ class Transaction:
                 self._packages[key] = _package(key, handle)
                 self._handles[key] = handle
                 self._source.add(self._packages[key], handle)
+                self._releases.add(self._packages[key], handle)
         return sorted((self._packages[key] for key in current), key=lambda package: package.nevra)
 
     def _judge_files(self, packages: Sequence[Package]) -> List[Judged]:
@@ -163,6 +169,10 @@ class Transaction:
                 f"multisig: refused; rpm would also remove what dnf did not announce: {plain(', '.join(odd))}"
             )
         return settings.recorded
+
+    def _note_releases(self) -> None:
+        for text in self._releases.note(self._gate.release_standings(), self._now):
+            self._say(f"multisig: {plain(text)}")
 
     def _record(self, stage: str, judged: Sequence[Judged]) -> int:
         entries = [

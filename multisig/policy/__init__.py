@@ -23,7 +23,7 @@ from multisig.policy.model import (
 )
 from multisig.policy.parse import parse_policy
 from multisig.policy.publishing import publishing_policy
-from multisig.policy.select import ContentTraits, Traits, matching_rules, undecided_rules
+from multisig.policy.select import ContentTraits, Traits, matching_rules, release_rules, undecided_rules
 from multisig.policy.standing import can_sign
 from multisig.policy.store import PolicyFiles, load_policy, read_policy
 
@@ -51,6 +51,7 @@ __all__ = [
     "load_policy",
     "matching_rules",
     "parse_policy",
+    "release_rules",
     "publishing_policy",
     "read_policy",
     "satisfied_by",

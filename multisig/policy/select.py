@@ -54,6 +54,15 @@ def undecided_rules(policy: Policy, traits: Traits) -> Tuple[Rule, ...]:
     return tuple(rule for rule in policy.rules if rule.content is not None and _by_name(rule, traits))
 
 
+def release_rules(policy: Policy, repo: Optional[str]) -> Tuple[Rule, ...]:
+    """The rules that ask for the release statement of the repository ``repo``; of any repository where it is None."""
+    return tuple(
+        rule
+        for rule in policy.rules
+        if rule.release is not None and (repo is None or rule.repos is None or match_name(rule.repos, repo))
+    )
+
+
 def _by_name(rule: Rule, traits: Traits) -> bool:
     if rule.kind != traits.kind:
         return False

@@ -86,6 +86,12 @@ _DECOMPRESSORS: "Mapping[bytes, Callable[[], _Decompressor]]" = {
 }
 
 
+def compression(fd: int) -> Optional[bytes]:
+    """How the file at ``fd`` is compressed, by its first bytes; None where that is no way known here."""
+    start = os.pread(fd, _LONGEST_MAGIC, 0)
+    return next((name for name, magic in _MAGIC.items() if start.startswith(magic)), None)
+
+
 def check_magic(fd: int, offset: int, compressor: Optional[bytes]) -> bytes:
     """The compression of the payload at ``offset``: the header's word for it, which the first bytes must confirm.
 

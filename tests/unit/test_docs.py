@@ -104,11 +104,11 @@ def test_every_reason_code_is_explained_and_no_other() -> None:
 
 
 def test_the_json_example_has_the_keys_that_verify_prints() -> None:
-    from multisig.cli.verify import _json
+    from multisig.cli.answer import answer_json
     from multisig.verdict import refuse
 
     (text,) = _blocks(_page("docs/formats.md"), "json")
-    shown, printed = json.loads(text), json.loads(_json([refuse("n", "o", Code.NO_RULE, "m")], None))
+    shown, printed = json.loads(text), json.loads(answer_json([refuse("n", "o", Code.NO_RULE, "m")], None))
     assert list(shown) == list(printed)
     assert list(shown["subjects"][0]) == list(printed["subjects"][0])
 

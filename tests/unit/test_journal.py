@@ -15,7 +15,7 @@ import pytest
 
 from fixtures.running import CHECKOUT
 from multisig.errors import JournalError
-from multisig.journal import Decision, Entry, Journal
+from multisig.journal import _STEPS, Decision, Entry, Journal
 from multisig.verdict import Code, RuleOutcome, Verdict
 
 ACCEPTED = Verdict(
@@ -187,3 +187,76 @@ def test_a_full_disk_is_an_error_and_leaves_what_was_there(tmp_path: Path) -> No
     assert str(path).encode() in done.stdout
     assert [decision.id for decision in history(path)] == [1]
     assert record(Journal(str(path)), Entry(REFUSED), accepted=False) == 2
+
+
+# --- releases of repositories ----------------------------------------------------------------------------------------
+
+
+def remember(journal: Journal, serial: int, repo: str = "demo", channel: str = "stable") -> None:
+    journal.remember_release(repo, channel, serial, time=1000, statement="a" * 64, bundle=b"bundle")
+
+
+def test_the_highest_release_of_each_repository_and_channel_is_remembered(tmp_path: Path) -> None:
+    journal = Journal(str(tmp_path / "journal.sqlite"))
+    assert journal.newest_release("demo", "stable") == 0
+    for serial in (5, 7, 6, 7):
+        remember(journal, serial)
+    remember(journal, 9, channel="testing")
+    remember(journal, 11, repo="other")
+    assert journal.newest_release("demo", "stable") == 7
+    assert journal.newest_release("demo", "testing") == 9
+    assert journal.newest_release("Demo", "stable") == 0
+
+
+def test_asking_for_a_release_makes_no_journal(tmp_path: Path) -> None:
+    assert Journal(str(tmp_path / "folder" / "journal.sqlite")).newest_release("demo", "stable") == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("how", sorted(set(BROKEN) - {"behind_a_file"}))
+def test_a_journal_that_cannot_tell_what_was_seen_is_an_error(tmp_path: Path, how: str) -> None:
+    """Taken for an empty one it would let an old release in."""
+    path = tmp_path / "folder" / "journal.sqlite"
+    path.parent.mkdir()
+    BROKEN[how](path)
+    if how == "other_tables":
+        with sqlite3.connect(path) as database:
+            database.execute("PRAGMA user_version = 2")
+    with pytest.raises(JournalError):
+        Journal(str(path)).newest_release("demo", "stable")
+
+
+def first_version(path: Path) -> None:
+    """A journal as the first version of the schema had it, with a decision."""
+    with sqlite3.connect(path) as database:
+        database.executescript(_STEPS[0])
+        database.execute("PRAGMA user_version = 1")
+        database.execute("INSERT INTO decisions VALUES (1, 1000, 'at hand', 'enforce', 1, 7, 'f', NULL)")
+        database.execute(
+            "INSERT INTO packages VALUES (1, 'hello-0:1.0-1.noarch', 'demo', 1, 'ok', '', '', '', '', NULL, NULL, NULL)"
+        )
+
+
+def test_an_older_journal_is_read_as_it_is_and_grows_when_it_is_written_to(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    first_version(path)
+    before = path.read_bytes()
+    assert [row.name for decision in history(path) for row in decision.packages] == ["hello-0:1.0-1.noarch"]
+    assert Journal(str(path)).newest_release("demo", "stable") == 0
+    assert path.read_bytes() == before
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda serial: remember(Journal(str(path)), serial), range(1, 9)))
+    assert Journal(str(path)).newest_release("demo", "stable") == 8
+    assert len(history(path)) == 1
+
+
+def test_an_upgraded_journal_has_the_schema_of_a_new_one(tmp_path: Path) -> None:
+    old, new = tmp_path / "old.sqlite", tmp_path / "new.sqlite"
+    first_version(old)
+    for path in (old, new):
+        record(Journal(str(path)), Entry(ACCEPTED))
+    schemas = []
+    for path in (old, new):
+        with sqlite3.connect(path) as database:
+            schemas.append(database.execute("SELECT type, name, sql FROM sqlite_master ORDER BY name").fetchall())
+    assert schemas[0] == schemas[1]

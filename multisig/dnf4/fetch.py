@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Fetching small files of evidence by a repository's own librepo handle, within bounds, into its cache."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import Optional, Sequence
+
+import dnf
+import libdnf
+
+from multisig.bundle import MAX_BUNDLE
+from multisig.dnf4.meter import Meter
+from multisig.errors import UnreadableError
+from multisig.files import read_if_there
+
+CACHE = "multisig"
+"""The folder in a repository's cache that is multisig's."""
+
+
+def fetch_all(base: "dnf.Base", downloads: Sequence["Download"], what: str) -> None:
+    """Fetch side by side, within dnf's limits of time; ``what`` is shown where that takes long."""
+    meter = Meter(base, what)
+    targets = []
+    for download in downloads:
+        os.makedirs(os.path.dirname(download.path), exist_ok=True)
+        targets.append(download.target(meter))
+    # Not fail-fast: the downloads that worked are there; what is missing is judged as missing.
+    with contextlib.suppress(RuntimeError):
+        libdnf.repo.PackageTarget.downloadPackages(libdnf.repo.VectorPPackageTarget(targets), False)
+    meter.end()
+
+
+class Download:
+    """One bundle on its way: the file ``location`` below a repository, into a file of the cache."""
+
+    def __init__(self, handle: object, base_url: Optional[str], location: str, path: str) -> None:
+        self._handle = handle
+        self._base_url = base_url
+        self._location = location
+        self.path = path
+        # libdnf keeps no reference to a target's callbacks.
+        self._callbacks: Optional["_Callbacks"] = None
+
+    def target(self, meter: "Meter") -> "libdnf.repo.PackageTarget":
+        self._callbacks = _Callbacks(meter)
+        # The range is librepo's only limit on size; one byte more than allowed shows what is too long.
+        return libdnf.repo.PackageTarget(
+            self._handle, self._location, self._arriving, 0, None, 0, self._base_url, False, 0, MAX_BUNDLE,
+            self._callbacks,
+        )  # fmt: skip
+
+    def take(self) -> Optional[bytes]:
+        """What arrived, kept in the cache if a bundle could look like it; None where nothing did."""
+        if self._callbacks is None or not self._callbacks.succeeded:
+            _remove(self._arriving)
+            return None
+        data = read_cached(self._arriving)
+        if data is not None and len(data) <= MAX_BUNDLE:
+            # Not synced: what a crash leaves half written is malformed, and fetched afresh.
+            os.replace(self._arriving, self.path)
+        else:
+            _remove(self._arriving)
+        return data
+
+    @property
+    def _arriving(self) -> str:
+        return self.path + ".part"
+
+
+class _Callbacks(libdnf.repo.PackageTargetCB):  # type: ignore[misc]
+    def __init__(self, meter: "Meter") -> None:
+        super().__init__()
+        self._meter = meter
+        self._done = 0
+        self.succeeded = False
+
+    def end(self, status: int, message: str) -> int:
+        self.succeeded = status == self.TransferStatus_SUCCESSFUL
+        return 0
+
+    def progress(self, total: float, done: float) -> int:
+        self._meter.add(int(done) - self._done)
+        self._done = int(done)
+        return 0
+
+    def mirrorFailure(self, message: str, url: str) -> int:
+        return 0
+
+
+def read_cached(path: str) -> Optional[bytes]:
+    """A bundle, at most MAX_BUNDLE + 1 bytes; None where there is none that can be read."""
+    try:
+        return read_if_there(path, MAX_BUNDLE)
+    except UnreadableError:
+        return None
+
+
+def _remove(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)

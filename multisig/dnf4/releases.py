@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Release statements under dnf: of the metadata that it resolved by, from the repository's cache or its mirrors."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from typing import Dict, List, Optional, Sequence, Set, Tuple
+
+import dnf
+import dnf.repo
+
+from multisig.bundle import SUFFIX
+from multisig.dnf4.fetch import CACHE, Download, fetch_all, read_cached
+from multisig.gate import Package
+from multisig.journal import Journal
+from multisig.metadata import REPOMD, Metadata, read_metadata
+from multisig.policy import ReleaseRequirement
+from multisig.release import warning
+from multisig.verdict import ReleaseStanding
+
+_PREFIX = "release-"
+
+
+class Releases:
+    """See repositories.ReleaseSource. ``journal`` is what remembers the releases seen."""
+
+    def __init__(self, base: "dnf.Base", journal: Journal) -> None:
+        self._base = base
+        self._journal = journal
+        self._repos: Dict[int, "dnf.repo.Repo"] = {}
+        self._metadata: Dict[str, Metadata] = {}
+        # What the network has answered once in this transaction is not asked of it again.
+        self._asked: Set[str] = set()
+        self._noted: List[ReleaseStanding] = []
+
+    def add(self, package: Package, handle: "dnf.package.Package") -> None:
+        if not handle._from_cmdline:
+            self._repos[package.key] = handle.repo
+
+    def metadata(self, key: int) -> Optional[Metadata]:
+        """Read once in a transaction, from where dnf keeps what it resolved by; or UnreadableError."""
+        repo = self._repos.get(key)
+        if repo is None:
+            return None
+        if repo.id not in self._metadata:
+            self._metadata[repo.id] = read_metadata(repo._repo.getCachedir(), repo.id)
+        return self._metadata[repo.id]
+
+    def release_bundle(self, metadata: Metadata, *, fresh: bool) -> Optional[bytes]:
+        """Kept in the cache under the digest of the repomd.xml that it was fetched for."""
+        path = os.path.join(metadata.folder, CACHE, _PREFIX + hashlib.sha256(metadata.repomd).hexdigest() + SUFFIX)
+        kept = None if fresh else read_cached(path)
+        if kept is not None or self._base.conf.cacheonly or metadata.repo in self._asked:
+            return kept
+        self._asked.add(metadata.repo)
+        download = Download(self._base.repos[metadata.repo]._repo, None, REPOMD + SUFFIX, path)
+        fetch_all(self._base, [download], f"release statement of {metadata.repo}")
+        found = download.take()
+        if found is not None:
+            _forget_others(path)
+        return found
+
+    def note(self, standings: Sequence[Tuple[ReleaseStanding, ReleaseRequirement]], now: int) -> List[str]:
+        """Remember the good ones, so that no older one is taken again; what to say of those that are about to end.
+
+        Each once, however often it is called in a transaction. Raises JournalError.
+        """
+        texts = []
+        for standing, asked in standings:
+            if standing.good and standing not in self._noted:
+                self._noted.append(standing)
+                if standing.serial > self.newest_release(standing.repo, standing.channel):
+                    self._journal.remember_release(
+                        standing.repo, standing.channel, standing.serial, time=now, statement=standing.statement,
+                        bundle=standing.bundle,
+                    )  # fmt: skip
+                texts.append(warning(standing, asked, now))
+        return [text for text in texts if text is not None]
+
+    def newest_release(self, repo: str, channel: str) -> int:
+        """From the journal."""
+        return self._journal.newest_release(repo, channel)
+
+
+def _forget_others(path: str) -> None:
+    """Remove the statements of metadata that dnf's cache does not hold any more."""
+    folder = os.path.dirname(path)
+    for name in os.listdir(folder):
+        if name.startswith(_PREFIX) and name != os.path.basename(path):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.join(folder, name))
