@@ -52,8 +52,9 @@ $(VENV)/pysequoia/done: tests/requirements-sequoia.txt
 bench: setup $(VENV)/pysequoia/done  ## what the checks cost, measured on 1,000 packages
 	$(PYTHON) -m fixtures.bench
 
-vectors:     ## the conformance vectors of rpm/v1, into build/vectors; installs nothing
+vectors: setup  ## the conformance vectors of rpm/v1 and of OpenPGP, into build
 	$(PYTHON) -m fixtures.vectors build/vectors
+	$(PYTHON) -m fixtures.openpgp build/openpgp-vectors
 
 SECONDS = 60
 fuzz: setup $(VENV)/fuzz  ## fuzz what reads RPMs, bundles, OpenPGP and policies, each for SECONDS=60

@@ -21,9 +21,10 @@ import weakref
 from types import TracebackType
 from typing import Callable, Dict, Optional, Tuple, Type
 
-from multisig.errors import EngineError, UncheckedSignatureError
+from multisig.errors import EngineError, SignatureFormatError, UncheckedSignatureError
 from multisig.openpgp.keys import keyring_for
-from multisig.openpgp.model import Checked, PublicKey, Signature
+from multisig.openpgp.model import Checked, Outcome, PublicKey, Signature
+from multisig.openpgp.packets import canonical
 from multisig.openpgp.premises import conclude, settle
 from multisig.openpgp.status import judge
 
@@ -96,10 +97,14 @@ class GpgvEngine:
         settled = settle(signature, key, now, late=self._late)
         if settled is not None:
             return settled
+        try:
+            packet = canonical(signature)
+        except SignatureFormatError as error:
+            return Checked(Outcome.BAD, str(error))
         identity = f"{_digest(key.binary)}-{signature.issuer_keyid}"
         keyring = self._file(f"key-{identity}", lambda: keyring_for(key, signature))
         content = self._file(f"data-{_digest(data)}", lambda: data)
-        returncode, status, complaint = self._run(keyring, content, signature.packet)
+        returncode, status, complaint = self._run(keyring, content, packet)
         return conclude(judge(returncode, status, _last_line(complaint), signature, key), key, now)
 
     def _file(self, name: str, content: Callable[[], bytes]) -> str:

@@ -150,7 +150,7 @@ def key_problem(part: Union[PublicKey, Subkey], primary: PublicKey, requirements
             return "is not for signing: its binding lacks the flag, or the subkey's own signature back"
         return "is not for signing: its latest self-signature lacks the flag"
     if primary.weakly_signed or part.weakly_signed:
-        return "has a self-signature by SHA-1 or weaker; its owner should renew it (gpg --quick-set-expire)"
+        return "has a self-signature by too weak a digest; its owner should renew it (gpg --quick-set-expire)"
     return _validity_problem(primary, requirements.max_validity_days)
 
 
@@ -196,7 +196,7 @@ def _parse(binary: bytes) -> PublicKey:
     material = _material(primary.packet.body)
     for component in components[1:]:
         if component.packet.tag == _SUBKEY:
-            subkeys.append(_subkey(component))
+            subkeys.append(_subkey(component, material))
         elif subkeys:
             raise KeyFormatError("a user id after a subkey")
         elif component.packet.tag == _USER_ID:
@@ -204,7 +204,7 @@ def _parse(binary: bytes) -> PublicKey:
     fingerprints = [material.fingerprint, *(subkey.fingerprint for subkey in subkeys)]
     if len(set(fingerprints)) != len(fingerprints):
         raise KeyFormatError("the same key twice")
-    claims = read_claims(_speaking(components), material)
+    claims = read_claims(_speaking(components), material, material)
     return PublicKey(
         fingerprint=material.fingerprint,
         algorithm=material.algorithm,
@@ -218,6 +218,7 @@ def _parse(binary: bytes) -> PublicKey:
         self_signed=claims.created if claims else 0,
         binary=binary,
         curve=material.curve,
+        modulus=material.modulus,
         weakly_signed=bool(claims and claims.weak),
     )
 
@@ -268,10 +269,11 @@ def _material(body: bytes) -> Material:
     if version != 4:
         raise KeyFormatError("a key of another version", expected=4, got=version)
     created, algorithm = reader.number(4, "key"), reader.number(1, "key")
-    curve, bits = "", 0
+    curve, bits, modulus = "", 0, 0
     if algorithm in _KEY_MPIS:
         integers = [reader.mpi("key") for _ in range(_KEY_MPIS[algorithm])]
         bits = integers[0].bit_length()
+        modulus = integers[0] if algorithm in (RSA, RSA_ENCRYPT, RSA_SIGN) else 0
     elif algorithm in (ECDH, ECDSA, EDDSA):
         curve, bits = _CURVES.get(reader.take(reader.number(1, "key"), "key"), ("", 0))
         reader.mpi("key")
@@ -283,7 +285,7 @@ def _material(body: bytes) -> Material:
         raise KeyFormatError("bytes after a key's end")
     framed = b"\x99" + len(body).to_bytes(2, "big") + body
     fingerprint = hashlib.sha1(framed, usedforsecurity=False).hexdigest().upper()
-    return Material(fingerprint, algorithm, bits, created, curve)
+    return Material(fingerprint, algorithm, bits, created, curve, modulus)
 
 
 def _speaking(components: List[_Component]) -> List[KeySignature]:
@@ -302,9 +304,9 @@ def _speaking(components: List[_Component]) -> List[KeySignature]:
     return found
 
 
-def _subkey(component: _Component) -> Subkey:
+def _subkey(component: _Component, primary: Material) -> Subkey:
     material = _material(component.packet.body)
-    claims = read_claims(component.own((BINDING,)), material)
+    claims = read_claims(component.own((BINDING,)), material, primary)
     back_signed = bool(claims and claims.back_signed)
     flagged = bool(claims and claims.can_sign) and material.algorithm not in _ENCRYPTION_ONLY
     return Subkey(
@@ -317,6 +319,7 @@ def _subkey(component: _Component) -> Subkey:
         back_signed=back_signed,
         revoked=component.revoked(SUBKEY_REVOCATION),
         curve=material.curve,
+        modulus=material.modulus,
         bound=claims.settled if claims else 0,
         weakly_signed=bool(claims and claims.weak),
     )

@@ -15,7 +15,7 @@ class Signature:
     ``packet`` is the binary packet with its packet header. ``created`` is the signer's claim, seconds since the epoch,
     and ``expires`` the moment from which the signer wants it not to count, None for never. Issuer fields are upper-case
     hex: 40 digits for a version 4 fingerprint, 16 for a key id. They are hints for the choice of a key to try and never
-    decide anything.
+    decide anything. ``values`` are the algorithm's integers.
     """
 
     packet: bytes
@@ -25,15 +25,16 @@ class Signature:
     issuer_fingerprint: Optional[str]
     issuer_keyid: Optional[str]
     expires: Optional[int] = None
+    values: Tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Subkey:
     """A subkey as its latest binding signature describes it (RFC 4880, 5.2.1). Times are seconds since the epoch.
 
-    ``curve`` is the elliptic curve's name, empty for other algorithms and unknown curves. ``bound`` is the date of that
-    binding, or of the subkey's own signature in it if that is later. ``weakly_signed``: one of these two is by a digest
-    that is too weak.
+    ``curve`` is the elliptic curve's name, empty for other algorithms and unknown curves; ``modulus`` RSA's, 0 for
+    other algorithms. ``bound`` is the date of that binding, or of the subkey's own signature in it if that is later.
+    ``weakly_signed``: one of these two is by a digest that is too weak.
     """
 
     fingerprint: str
@@ -45,6 +46,7 @@ class Subkey:
     back_signed: bool
     revoked: bool
     curve: str = ""
+    modulus: int = 0
     bound: int = 0
     weakly_signed: bool = False
 
@@ -58,8 +60,8 @@ class PublicKey:
     """One transferable public key (RFC 4880, 11.1): exactly one version 4 primary key.
 
     ``binary`` is the dearmored key, fit for a gpgv keyring. ``bits`` is the modulus length for RSA and the field
-    size for elliptic curves, ``curve`` the curve's name. ``can_sign`` is what the key flags of the latest
-    self-signature say, ``self_signed`` its date; ``weakly_signed``: it is by a digest that is too weak.
+    size for elliptic curves; ``curve`` and ``modulus`` are as in Subkey. ``can_sign`` is what the key flags of the
+    latest self-signature say, ``self_signed`` its date; ``weakly_signed``: it is by a digest that is too weak.
     """
 
     fingerprint: str
@@ -74,6 +76,7 @@ class PublicKey:
     self_signed: int
     binary: bytes
     curve: str = ""
+    modulus: int = 0
     weakly_signed: bool = False
 
     @property

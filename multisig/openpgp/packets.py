@@ -8,7 +8,7 @@ could read in two ways: one packet, every length definite, every byte accounted 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import FrozenSet, Iterable, List, Optional, Tuple, Type, Union
+from typing import Callable, Dict, FrozenSet, Iterable, List, Optional, Tuple, Type, Union
 
 from multisig.errors import OpenPGPError, SignatureFormatError
 from multisig.openpgp.armor import MAX_ARMORED_SIGNATURE, SIGNATURE, dearmor
@@ -21,7 +21,11 @@ ELGAMAL, DSA, ECDH, ECDSA, ELGAMAL_BOTH, EDDSA = 16, 17, 18, 19, 20, 22
 
 #: MPIs of a signature by algorithm, of those that can count.
 _SIGNATURE_MPIS = {RSA: 1, RSA_SIGN: 1, ECDSA: 2, EDDSA: 2}
-STRONG_HASHES = {8: "SHA-256", 9: "SHA-384", 10: "SHA-512"}
+#: Bits of the digests that can count: SHA-256, SHA-384, SHA-512.
+STRONG_HASHES = {8: 256, 9: 384, 10: 512}
+#: Dates have 32 bits. Some engines count on, others begin again in 1970.
+LAST_SECOND = 2**32 - 1
+_ED25519_ORDER = 2**252 + 27742317777372353535851937790883648493
 _WEAK_HASHES = {1: "MD5", 2: "SHA-1", 3: "RIPEMD-160", 11: "SHA-224"}
 
 _CLASSES = {
@@ -35,10 +39,43 @@ _CLASSES = {
 
 # Signature subpackets, RFC 4880, 5.2.3.1, and RFC 9580, 5.2.3.7.
 SUB_CREATED, SUB_EXPIRES, SUB_KEY_EXPIRES = 2, 3, 9
-SUB_ISSUER, SUB_KEY_FLAGS, SUB_EMBEDDED, SUB_ISSUER_FINGERPRINT = 16, 27, 32, 33
+SUB_ISSUER, SUB_KEY_FLAGS, SUB_EMBEDDED, SUB_ISSUER_FINGERPRINT, SUB_KEY_BLOCK = 16, 27, 32, 33, 38
 
 #: What a detached signature may mark critical: what is understood here or by the engine.
 _CRITICAL: FrozenSet[int] = frozenset({SUB_CREATED, SUB_EXPIRES, SUB_ISSUER, SUB_ISSUER_FINGERPRINT})
+
+
+def _is_flag(body: bytes) -> bool:
+    return body in (b"\0", b"\1")
+
+
+def _is_notation(body: bytes) -> bool:
+    """RFC 4880, 5.2.3.16; a name there must be."""
+    name, value = int.from_bytes(body[4:6], "big"), int.from_bytes(body[6:8], "big")
+    return len(body) > 8 and name > 0 and len(body) == 8 + name + value
+
+
+#: What the contents of subpackets must be like, of those that engines read (RFC 9580, 5.2.3.7). gpgv and Sequoia do not
+#: refuse the same malformed ones, and gpgv crashes on some. Others pass, since both ignore what they do not know.
+_SHAPES: Dict[int, Callable[[bytes], bool]] = {
+    4: _is_flag,  # exportable certification
+    5: lambda body: len(body) == 2,  # trust signature
+    6: lambda body: body[-1:] == b"\0",  # regular expression
+    7: _is_flag,  # revocable
+    SUB_KEY_EXPIRES: lambda body: len(body) == 4,
+    12: lambda body: len(body) == 22 and body[0] & 0x80 != 0,  # revocation key
+    20: _is_notation,
+    25: _is_flag,  # primary user id
+    29: lambda body: len(body) >= 1,  # reason for revocation
+    31: lambda body: len(body) >= 2,  # signature target
+    35: lambda body: (body[:1], len(body)) in ((b"\4", 21), (b"\6", 33)),  # intended recipient
+    37: lambda body: len(body) % 32 == 0,  # approved certifications
+    39: lambda body: len(body) % 2 == 0,  # preferred AEAD ciphersuites
+}
+
+
+#: Subpackets that hold packets for engines to read, and have no place in a detached signature.
+_HOLDING = {SUB_EMBEDDED: "another signature", SUB_KEY_BLOCK: "a key (gpg's --include-key-block)"}
 
 
 class Reader:
@@ -97,6 +134,12 @@ class Subpacket:
     critical: bool
     hashed: bool
     body: bytes
+
+    @property
+    def well_formed(self) -> bool:
+        """Whether the contents are what the type asks for; true of unknown types."""
+        shape = _SHAPES.get(self.type)
+        return shape is None or shape(self.body)
 
 
 @dataclass(frozen=True)
@@ -196,6 +239,8 @@ def expiration_time(body: SignatureBody, created: int, error: Type[OpenPGPError]
     if len(periods) > 1 or any(len(period) != 4 for period in periods):
         raise error("a signature needs at most one expiration time", got=len(periods))
     seconds = int.from_bytes(periods[0], "big") if periods else 0
+    if created + seconds > LAST_SECOND:
+        raise error("an expiration time after February 2106, when OpenPGP's dates end")
     return created + seconds if seconds else None
 
 
@@ -231,9 +276,9 @@ def parse_signature_packet(packet: bytes) -> Signature:
     2. version 4, class 00 (binary document);
     3. RSA, ECDSA or EdDSA with SHA-256, SHA-384 or SHA-512;
     4. subpackets that fill their areas, among the hashed ones one creation time and at most one expiration time,
-       nothing critical that is unknown;
+       nothing critical that is unknown, nothing hashed that is malformed;
     5. an issuer, and no two that differ;
-    6. the algorithm's number of integers, which fill the rest.
+    6. the algorithm's number of integers, which fill the rest; of EdDSA's the second is below the group's order.
     """
     error = SignatureFormatError
     if len(packet) > MAX_ARMORED_SIGNATURE:
@@ -248,17 +293,70 @@ def parse_signature_packet(packet: bytes) -> Signature:
     for sub in body.subpackets:
         if sub.critical and sub.type not in _CRITICAL:
             raise error("a critical signature subpacket that is not understood", got=f"type {sub.type}")
+        if sub.hashed and not sub.well_formed:
+            raise error("a malformed signature subpacket", got=f"type {sub.type}")
+        if sub.hashed and sub.type in _HOLDING:
+            raise error(f"a signature that holds {_HOLDING[sub.type]}")
     created = creation_time(body, error)
     expires = expiration_time(body, created, error)
     fingerprint, keyid = issuer_hints(body, error)
     if keyid is None:
         raise error("a signature that does not say who issued it")
-    material = Reader(body.material, error)
-    for _ in range(_SIGNATURE_MPIS[body.pubkey_algorithm]):
-        material.mpi("signature value")
+    values = _values(body)
+    return Signature(packet, body.pubkey_algorithm, body.hash_algorithm, created, fingerprint, keyid, expires, values)
+
+
+def digest_too_short(digest: int, curve_bits: int) -> bool:
+    """Whether ECDSA on a curve of this size should have a longer digest than this (RFC 6637, 13); SHA-512 is enough."""
+    return STRONG_HASHES.get(digest, 0) < min(curve_bits, 512)
+
+
+def canonical(signature: Signature) -> bytes:
+    """The signature as engines are given it: the same in one packet of one form, without what it does not cover.
+
+    Of the unhashed subpackets only the issuer's key id is left, as the one that every engine looks for. So what anybody
+    may add there is nothing that an engine has to read; nor are packet headers and integers of unusual forms.
+
+    Raises SignatureFormatError where ``packet`` is not the signature that the other fields describe.
+    """
+    error = SignatureFormatError
+    packets = read_packets(signature.packet, error)
+    if len(packets) != 1 or packets[0].tag != TAG_SIGNATURE:
+        raise error("not exactly one signature")
+    body = read_signature_body(packets[0].body, error)
+    described = (0x00, signature.pubkey_algorithm, signature.hash_algorithm)
+    if (body.signature_class, body.pubkey_algorithm, body.hash_algorithm) != described:
+        raise error("not the signature that it was read as")
+    hashed = packets[0].body[: 6 + int.from_bytes(packets[0].body[4:6], "big")]
+    issuer = bytes((9, SUB_ISSUER)) + bytes.fromhex(signature.issuer_keyid or "")
+    left = packets[0].body[-len(body.material) - 2 :][:2]
+    values = b"".join(_written(value) for value in _values(body))
+    whole = hashed + len(issuer).to_bytes(2, "big") + issuer + left + values
+    return bytes((0xC0 | TAG_SIGNATURE, 0xFF)) + len(whole).to_bytes(4, "big") + whole
+
+
+def _written(value: int) -> bytes:
+    """A multiprecision integer, without leading zeros (RFC 4880, 3.2)."""
+    bits = value.bit_length()
+    return bits.to_bytes(2, "big") + value.to_bytes((bits + 7) // 8, "big")
+
+
+def _values(body: SignatureBody) -> Tuple[int, ...]:
+    """The algorithm's integers. RFC 8032, 5.1.7, refuses EdDSA's S where it is not reduced; not every engine does."""
+    material = Reader(body.material, SignatureFormatError)
+    values = tuple(material.mpi("signature value") for _ in range(_SIGNATURE_MPIS[body.pubkey_algorithm]))
     if material:
-        raise error("bytes after the signature's end")
-    return Signature(packet, body.pubkey_algorithm, body.hash_algorithm, created, fingerprint, keyid, expires)
+        raise SignatureFormatError("bytes after the signature's end")
+    if body.pubkey_algorithm == EDDSA and not _is_reduced(values[1]):
+        raise SignatureFormatError("an EdDSA signature whose value is not below the group's order")
+    return values
+
+
+def _is_reduced(value: int) -> bool:
+    """Whether S, a string of 32 octets that OpenPGP writes as an integer, is below Ed25519's order."""
+    if value.bit_length() > 256:
+        return False
+    return int.from_bytes(value.to_bytes(32, "big"), "little") < _ED25519_ORDER
 
 
 def _check_kind(body: SignatureBody) -> None:

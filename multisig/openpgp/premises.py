@@ -13,9 +13,13 @@ from dataclasses import replace
 from typing import Optional, Union
 
 from multisig.openpgp.model import Checked, Outcome, PublicKey, Signature, Subkey
+from multisig.openpgp.packets import ECDSA, digest_too_short
 
 #: Seconds that a signer's clock may be ahead of ours.
 FUTURE_ALLOWANCE = 300
+
+#: A policy cannot ask for less.
+LEAST_RSA_BITS = 2048
 
 Part = Union[PublicKey, Subkey]
 
@@ -28,7 +32,10 @@ def settle(signature: Signature, key: PublicKey, now: int, *, late: bool = False
     1. The key is not revoked, and neither is the part that the signature names; by whom or why does not matter.
     2. That part is for signing, and its and its primary's latest self-signatures are by a strong digest.
     3. The signature is not older than the part or its primary, and not from after their end.
-    4. It is not dated in the future, and has not expired.
+    4. RSA's modulus has 2048 bits at least, whatever the policy says; Sequoia's standard policy refuses less.
+       ECDSA's digest is as long as the curve; not every engine takes a shorter one.
+    5. RSA's integer is below the modulus (RFC 8017, 5.2.2); not every engine sees to it.
+    6. It is not dated in the future, and has not expired.
     """
     parts = key.parts_named(signature)
     if key.revoked or any(part.revoked for part in parts):
@@ -37,6 +44,12 @@ def settle(signature: Signature, key: PublicKey, now: int, *, late: bool = False
         return _bad("the signature is not by this key, or by a part of it that is not for signing")
     if any(part.weakly_signed for part in (key, *parts)):
         return _bad("the key's latest self-signature is by too weak a digest")
+    if any(0 < part.modulus.bit_length() < LEAST_RSA_BITS for part in (key, *parts)):
+        return _bad("the key is too short")
+    if any(_too_short(signature.hash_algorithm, part) for part in parts):
+        return _bad("the signature's digest is shorter than the key's curve")
+    if any(part.modulus and signature.values and signature.values[0] >= part.modulus for part in parts):
+        return _bad("the signature's value is not below the key's modulus")
     if any(signature.created < part.created for part in (key, *parts)):
         return _bad("the signature is older than the key")
     end = _end(key, *parts)
@@ -63,6 +76,10 @@ def settled_since(signature: Signature, key: PublicKey) -> int:
     """From when on all that the key's file says of the parts in question holds; a signature may well be older."""
     parts = key.parts_named(signature)
     return max([key.self_signed, *(part.bound for part in parts if isinstance(part, Subkey))])
+
+
+def _too_short(digest: int, part: Part) -> bool:
+    return part.algorithm == ECDSA and digest_too_short(digest, part.bits)
 
 
 def _end(*parts: Part) -> Optional[int]:

@@ -11,14 +11,18 @@ from typing import List, Optional
 
 from multisig.errors import KeyFormatError
 from multisig.openpgp.packets import (
+    ECDSA,
+    LAST_SECOND,
     STRONG_HASHES,
     SUB_EMBEDDED,
     SUB_EXPIRES,
+    SUB_KEY_BLOCK,
     SUB_KEY_EXPIRES,
     SUB_KEY_FLAGS,
     Packet,
     SignatureBody,
     creation_time,
+    digest_too_short,
     issuer_hints,
     read_signature_body,
 )
@@ -30,18 +34,21 @@ DIRECT, BINDING, BACK_SIGNATURE = 0x1F, 0x18, 0x19
 KEY_REVOCATION, SUBKEY_REVOCATION, CERTIFICATION_REVOCATION = 0x20, 0x28, 0x30
 
 _FLAG_SIGN = 0x02
-_SHA1, _SHA1_UNTIL = 2, 1_675_209_600  # 1 February 2023
+#: Subpackets that gpgv refuses where they are marked critical, and Sequoia does not: key server preferences, signer's
+#: user id, approved certifications, preferred AEAD ciphersuites.
+_NOT_CRITICAL = frozenset({23, 28, 37, 39})
 
 
 @dataclass(frozen=True)
 class Material:
-    """A key packet's own contents; ``curve`` is a name, empty where there is none or it is not known."""
+    """A key packet's own contents; ``curve`` and ``modulus`` are as in model.Subkey."""
 
     fingerprint: str
     algorithm: int
     bits: int
     created: int
     curve: str
+    modulus: int
 
 
 @dataclass(frozen=True)
@@ -58,11 +65,6 @@ class KeySignature:
     def ends_a_key(self) -> bool:
         """Whether it revokes the key or a subkey."""
         return self.signature_class in (KEY_REVOCATION, SUBKEY_REVOCATION)
-
-    @property
-    def weak(self) -> bool:
-        """Whether its digest is too weak for a self-signature. Version 3 ones have no flags, and allow nothing."""
-        return self.body is not None and _weak(self.body.hash_algorithm, self.created)
 
 
 @dataclass(frozen=True)
@@ -121,34 +123,43 @@ def latest(signatures: List[KeySignature]) -> List[KeySignature]:
     return [sig for sig in signatures if sig.created == created]
 
 
-def read_claims(signatures: List[KeySignature], material: Material) -> Optional[Claims]:
-    """What the latest of a key's own self-signatures, or of a subkey's bindings, says; None if there is none."""
+def read_claims(signatures: List[KeySignature], material: Material, issuer: Material) -> Optional[Claims]:
+    """What the latest of a key's own self-signatures, or of a subkey's bindings, says; None if there is none.
+
+    ``material`` is that of the key or subkey in question, ``issuer`` the primary's.
+    """
     if not signatures:
         return None
     last = latest(signatures)
     ends = [end for end in (_expires(sig, material) for sig in last) if end is not None]
-    backs = [_back_signature(sig, material.fingerprint) for sig in last]
+    backs = [_back_signature(sig, material) for sig in last]
     return Claims(
         created=last[0].created,
         settled=max([last[0].created, *(back.created for back in backs if back)]),
         can_sign=all(_flagged_for_signing(sig) for sig in last),
         expires=min(ends) if ends else None,
         back_signed=all(backs),
-        weak=any(sig.weak for sig in last) or any(back.weak for back in backs if back),
+        weak=any(_weak(sig.body, issuer) for sig in last) or any(back.weak for back in backs if back),
     )
 
 
-def _weak(digest: int, created: int) -> bool:
-    """Whether a self-signature's digest is not good enough: Sequoia's standard policy, which gpgv is held to as well.
-
-    What SHA-1 lacks is collision resistance, and a self-signature's contents are its owner's choice; so there it passes
-    where it was still common. Most vendors' keys of that time have nothing better.
-    """
-    return digest not in STRONG_HASHES and not (digest == _SHA1 and created < _SHA1_UNTIL)
+def _weak(body: Optional[SignatureBody], issuer: Material) -> bool:
+    """Whether a self-signature's digest is not good enough. Version 3 ones have no flags, and allow nothing anyhow."""
+    if body is None:
+        return False
+    too_short = issuer.algorithm == ECDSA and digest_too_short(body.hash_algorithm, issuer.bits)
+    return too_short or body.hash_algorithm not in STRONG_HASHES
 
 
 def _flagged_for_signing(signature: KeySignature) -> bool:
-    flags = signature.body.bodies(SUB_KEY_FLAGS) if signature.body else []
+    """A self-signature with contents of which one engine makes this and another that gives no flags."""
+    if signature.body is None:
+        return False
+    for sub in signature.body.subpackets:
+        misplaced = sub.type == SUB_KEY_BLOCK or (sub.type == SUB_EMBEDDED and signature.signature_class != BINDING)
+        if sub.hashed and (misplaced or not sub.well_formed or (sub.critical and sub.type in _NOT_CRITICAL)):
+            return False
+    flags = signature.body.bodies(SUB_KEY_FLAGS)
     return bool(flags) and all(value and value[0] & _FLAG_SIGN for value in flags)
 
 
@@ -163,11 +174,12 @@ def _expires(signature: KeySignature, material: Material) -> Optional[int]:
                 raise KeyFormatError("an expiration time that is not 4 octets long")
             seconds = int.from_bytes(value, "big")
             if seconds:
-                ends.append(start + seconds)
+                # An end that cannot be told in 32 bits is none to rely on: gpgv takes it for one long ago.
+                ends.append(start + seconds if start + seconds <= LAST_SECOND else start)
     return min(ends) if ends else None
 
 
-def _back_signature(signature: KeySignature, fingerprint: str) -> Optional[BackSignature]:
+def _back_signature(signature: KeySignature, subkey: Material) -> Optional[BackSignature]:
     """The subkey's own signature over the primary (RFC 4880, 5.2.1, class 19) that the binding holds.
 
     None where there is none, or several, of which engines may choose different ones. Without it anybody could bind
@@ -182,7 +194,7 @@ def _back_signature(signature: KeySignature, fingerprint: str) -> Optional[BackS
         created = creation_time(embedded, KeyFormatError)
     except KeyFormatError:
         return None
-    by_subkey = issuer in (None, fingerprint) and keyid in (None, fingerprint[-16:])
+    by_subkey = issuer in (None, subkey.fingerprint) and keyid in (None, subkey.fingerprint[-16:])
     if embedded.signature_class != BACK_SIGNATURE or not by_subkey:
         return None
-    return BackSignature(created, _weak(embedded.hash_algorithm, created))
+    return BackSignature(created, _weak(embedded, subkey))

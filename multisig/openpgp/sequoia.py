@@ -21,7 +21,7 @@ from typing import Any, Callable, Dict, Optional, Tuple
 from multisig.errors import EngineError, SignatureFormatError, UncheckedSignatureError
 from multisig.openpgp.keys import keyring_for
 from multisig.openpgp.model import Checked, Engine, Outcome, PublicKey, Signature
-from multisig.openpgp.packets import TAG_SIGNATURE, read_packets
+from multisig.openpgp.packets import canonical
 from multisig.openpgp.premises import conclude, settle, settled_since
 
 INSTALL = "install python3-pysequoia (Fedora; elsewhere pysequoia from PyPI), or set openpgp = gpgv"
@@ -71,8 +71,6 @@ class SequoiaEngine:
         settled = settle(signature, key, now)
         if settled is not None:
             return settled
-        if not _is_described(signature):
-            return Checked(Outcome.BAD, "not exactly the one signature that it was read as")
         older = signature.created < settled_since(signature, key)
         if self._other is not None and (older or not _known_to_all(signature, key)):
             return self._ask_other(self._other, data, signature, key)
@@ -91,9 +89,11 @@ class SequoiaEngine:
     def _ask(self, data: bytes, signature: Signature, key: PublicKey, *, whole: bool) -> Checked:
         """Whether Sequoia finds exactly one valid signature: this one, by a part of this key that is for signing."""
         try:
-            packet = _guarded(self._sequoia.Sig.from_bytes, signature.packet)
+            packet = _guarded(self._sequoia.Sig.from_bytes, canonical(signature))
             cert = self._cert(signature, key, whole=whole)
             result = _guarded(self._sequoia.verify, bytes=data, store=lambda _: [cert], signature=packet)
+        except SignatureFormatError as error:
+            return Checked(Outcome.BAD, str(error))
         except _RefusedError:
             return Checked(Outcome.BAD, _why(older=whole))
         found = [(valid.certificate.upper(), valid.signing_key.upper()) for valid in result.valid_sigs]
@@ -131,20 +131,6 @@ def _guarded(call: Callable[..., Any], *arguments: object, **named: object) -> A
         if isinstance(error, Exception) or type(error).__name__ == "PanicException":
             raise UncheckedSignatureError(f"Sequoia failed on it ({type(error).__name__})") from None
         raise
-
-
-def _is_described(signature: Signature) -> bool:
-    """Whether the packet is one, of version 4 and class 00, and of the algorithms that were read.
-
-    packets.py saw to it. But Sequoia would ignore a second packet, and take a signature of class 01 for what it is; and
-    it does not say.
-    """
-    try:
-        packets = read_packets(signature.packet, SignatureFormatError)
-    except SignatureFormatError:
-        return False
-    described = bytes((4, 0x00, signature.pubkey_algorithm, signature.hash_algorithm))
-    return len(packets) == 1 and packets[0].tag == TAG_SIGNATURE and packets[0].body[:4] == described
 
 
 def _known_to_all(signature: Signature, key: PublicKey) -> bool:

@@ -16,7 +16,10 @@ from multisig.openpgp.model import Checked, Outcome, PublicKey, Signature
 #: Keywords that a good signature may come with. KEYEXPIRED is also printed for other, expired subkeys of a good key;
 #: where it concerns the signing key itself, EXPKEYSIG stands in place of GOODSIG.
 _HARMLESS = frozenset(
-    {"KEY_CONSIDERED", "KEYEXPIRED", "SIG_ID", "NOTATION_NAME", "NOTATION_FLAGS", "NOTATION_DATA", "POLICY_URL"}
+    {
+        "KEY_CONSIDERED", "KEYEXPIRED", "SIG_ID", "NOTATION_NAME", "NOTATION_FLAGS", "NOTATION_DATA", "POLICY_URL",
+        "SIG_SUBPACKET",
+    }  # fmt: skip
 )
 _ONCE = ("NEWSIG", "GOODSIG", "EXPKEYSIG", "VALIDSIG")
 

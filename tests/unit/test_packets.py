@@ -54,7 +54,7 @@ def test_what_gpg_signs_is_read(people: People, name: str, algorithm: int, diges
 def test_notations_and_policy_links_are_no_reason_to_refuse(people: People) -> None:
     plain = people.signature("marek", at=PAST)
     adorned = people.signature("marek", "-N", "note@example.org=x", "--sig-policy-url", "http://example.org/", at=PAST)
-    assert replace(adorned, packet=plain.packet) == plain
+    assert replace(adorned, packet=plain.packet, values=plain.values) == plain
 
 
 def test_other_unhashed_subpackets_make_the_same_signature_by_the_same_signer(people: People) -> None:
