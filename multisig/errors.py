@@ -201,6 +201,10 @@ class JournalError(MultisigError):
     """The journal could not be read or written."""
 
 
+class LedgerError(MultisigError):
+    """A signer's ledger could not be read or written."""
+
+
 class RefusedError(MultisigError):
     """A transaction that must not go on; the message is the whole refusal, ready to be shown."""
 

@@ -136,13 +136,23 @@ def _diff(commands: "argparse._SubParsersAction[Parser]") -> None:
 
 def _sign(commands: "argparse._SubParsersAction[Parser]") -> None:
     parser = _command(commands, "sign", "sign", "approve the content of RPMs, files or trees with your key")
-    parser.add_argument("--key", metavar="FPR", required=True, help="full fingerprint of your key")
+    parser.add_argument("--key", metavar="FPR", help="full fingerprint of your key")
     parser.add_argument("--channel", metavar="C", required=True, help="what the approval is for, as demo-stable")
+    parser.add_argument(
+        "--source", metavar="URI", help="what was built, as git+https://…@COMMIT; shown, decides nothing"
+    )
     parser.add_argument("--gnupghome", metavar="D", help="GnuPG's directory, where it is not the usual one")
+    parser.add_argument(
+        "--gpg", metavar="PROGRAM", default="gpg", help="what signs, as qubes-gpg-client-wrapper (%(default)s)"
+    )
     parser.add_argument("--batch", metavar="OUT.msig", help="sign one statement that lists all, into this bundle")
     parser.add_argument(
         "--kind", choices=("rpm", "file", "tree"), help="take each PATH as this, whatever it looks like"
     )
+    parser.add_argument("--dry-run", action="store_true", help="show what would be signed")
+    parser.add_argument("--export", metavar="FILE", help="write the statement's bytes, to be signed elsewhere")
+    parser.add_argument("--attach", metavar="SIG", help="take the signature over them that was made elsewhere")
+    parser.add_argument("--ledger", metavar="L", help="where to note what you sign; default: in your home")
     parser.add_argument("paths", metavar="FILE|DIR", nargs="+")
 
 

@@ -8,7 +8,7 @@ import os
 from typing import List
 
 from multisig.cli.bundles import bundle_path
-from multisig.cli.sign import extend
+from multisig.cli.signing import extend
 from multisig.errors import PolicyError
 from multisig.openpgp import GpgvEngine, Signer
 from multisig.policy import Policy, load_policy, read_policy

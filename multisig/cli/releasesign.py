@@ -15,7 +15,7 @@ from multisig.cli.answer import moment, span
 from multisig.cli.bundles import read_bundle
 from multisig.cli.progress import progress
 from multisig.cli.repository import release_path
-from multisig.cli.sign import has_signed, sign_text
+from multisig.cli.signing import has_signed, sign_text
 from multisig.errors import UsageError
 from multisig.files import locked, write_whole
 from multisig.metadata import check_file, packages_of, parse_repomd, read_metadata

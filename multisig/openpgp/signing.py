@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import os
 import re
 from typing import Any, List, Optional
 
@@ -20,7 +21,10 @@ from multisig.openpgp.packets import parse_signature
 _FINGERPRINT = re.compile(r"[0-9A-F]{40}")
 
 #: What must hold whatever the user's gpg.conf says. The signature is looked at again before it is given out.
-_OPTIONS = ("--digest-algo", "SHA512", "--no-emit-version", "--no-comments", "--no-textmode")
+_OPTIONS = ("--digest-algo", "SHA512", "--no-emit-version", "--no-comments")
+# Split-GPG's client lets only listed options through, and this is not among them (QubesOS/qubes-app-linux-split-gpg,
+# src/gpg-common.h, gpg_allowed_options). Where it matters and cannot be given, the signature is refused for its class.
+_GPGS_OWN = ("--no-textmode",)
 
 
 class Signer:
@@ -28,7 +32,7 @@ class Signer:
 
     ``fingerprint`` is that of a primary key, of which gpg then chooses the part that signs, or of exactly the subkey to
     use: 40 hex digits, blanks allowed. ``gnupghome`` is None for the user's own; ``program`` is found through PATH, as
-    the user's shell would.
+    the user's shell would, and may be another than gpg that takes gpg's options, as qubes-gpg-client-wrapper.
 
     Raises UsageError where the fingerprint, python-gnupg or gpg is missing.
     """
@@ -38,6 +42,7 @@ class Signer:
         if not _FINGERPRINT.fullmatch(self.fingerprint):
             raise UsageError("a key is named by its whole fingerprint, 40 hex digits", got=repr(fingerprint))
         self._gpg = _gnupg(gnupghome, program)
+        self._own_options = _GPGS_OWN if os.path.basename(program) in ("gpg", "gpg2") else ()
         self._key: Optional[PublicKey] = None
 
     def public_key(self) -> PublicKey:
@@ -58,7 +63,7 @@ class Signer:
         key = self.public_key()
         # With the exclamation mark gpg uses exactly this part, not the newest one of the same key.
         user = self.fingerprint if self.fingerprint == key.fingerprint else self.fingerprint + "!"
-        extra: List[str] = [*_OPTIONS, "--local-user", user]
+        extra: List[str] = [*_OPTIONS, *self._own_options, "--local-user", user]
         result = self._gpg.sign_file(io.BytesIO(data), detach=True, clearsign=False, extra_args=extra)
         if not result.data:
             raise EngineError(f"gpg did not sign: {_last_words(result.stderr)}")

@@ -15,7 +15,7 @@ from typing import Any, Dict, List, Mapping, Optional
 from fixtures.building import BUILDERS, Recipe, build
 from fixtures.rpmedit import INT32, Rpm
 from fixtures.rpmjudge import edited, judged
-from fixtures.running import CHECKOUT, CLEAN, PYTHON
+from fixtures.running import CHECKOUT, CLEAN, PYTHON, data_home
 from fixtures.tamper import tamper_payload
 from multisig.bundle import Attestation, Bundle, encode
 from multisig.cli import main
@@ -52,7 +52,7 @@ def start(
     *words: object, env: Optional[Mapping[str, str]] = None, **options: Any
 ) -> "subprocess.CompletedProcess[bytes]":
     """The program in a process of its own."""
-    environment = {**CLEAN, "PYTHONPATH": str(CHECKOUT), **(env or {})}
+    environment = {**CLEAN, "PYTHONPATH": str(CHECKOUT), "XDG_DATA_HOME": data_home(), **(env or {})}
     given = [word if isinstance(word, bytes) else str(word) for word in words]
     # -B: where a test limits how long files may grow, a cut-off .pyc would break every later start.
     command: List[Any] = [PYTHON, "-B", "-m", "multisig", *given]

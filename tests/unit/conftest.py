@@ -21,6 +21,15 @@ settings.register_profile("multisig", deadline=None, suppress_health_check=UNHEE
 settings.load_profile("multisig")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where sign notes what was signed: not in the home of whoever runs the tests."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        folder = tmp_path_factory.mktemp("data")
+        monkeypatch.setenv("XDG_DATA_HOME", str(folder))
+        yield folder / "multisig" / "ledger.jsonl"
+
+
 @pytest.fixture(scope="session")
 def people() -> Iterator[People]:
     """Keys by real gpg, each made when a test first asks for it."""
