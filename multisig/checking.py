@@ -13,7 +13,8 @@ from multisig.evidence import Candidate, Evidence
 from multisig.openpgp import Checked, Engine, Outcome, Signature
 from multisig.policy import Key, Policy, Rule
 from multisig.statement import Kind
-from multisig.verdict import Approval, ReleaseStanding, approval, plan
+from multisig.vendor import HeaderEvidence, header_evidence
+from multisig.verdict import Approval, ReleaseStanding, Verdict, approval, judge, plan
 
 
 @dataclass
@@ -78,6 +79,25 @@ class Checker:
         hint = " (multisig diff shows what differs)" if case.kind is Kind.RPM else ""
         return tuple(f"{signer}'s signature is over other content{hint}" for signer in good)
 
+    def header(
+        self, rules: Sequence[Rule], data: bytes, packets: Sequence[bytes], problems: Sequence[str]
+    ) -> HeaderEvidence:
+        """What signatures over an RPM's header (``data``) are worth to rules with signed-by. Thread-safe."""
+        return header_evidence(
+            packets, problems, rules, self._policy, self._now,
+            lambda signature, key: self._check(data, signature, key),
+        )  # fmt: skip
+
+    def verdict(
+        self, case: Case, approvals: Sequence[Approval], header: HeaderEvidence, ignored: Sequence[str] = ()
+    ) -> Verdict:
+        """The case's rules, judged by these approvals and this evidence of its header. Pure."""
+        now = 0 if case.lapsed_count else self._now  # before any key's end, for who could still sign
+        return judge(
+            self._policy, case.rules, approvals, name=case.name, origin=case.origin, now=now,
+            evidence=case.evidence, problem=case.problem, header=header, ignored=ignored, releases=case.releases,
+        )  # fmt: skip
+
     def _approval(self, candidate: Candidate, case: Case) -> "Approval | str":
         checked = self._checked[_identity(candidate)].result()
         return approval(candidate, checked, self._policy, self._now, lapsed_count=case.lapsed_count)
@@ -90,9 +110,9 @@ class Checker:
                 self._checked[identity] = self._pool.submit(self._verify_one, candidate)
 
     def _verify_one(self, candidate: Candidate) -> Checked:
-        return self.check(candidate.data, candidate.signature, candidate.key)
+        return self._check(candidate.data, candidate.signature, candidate.key)
 
-    def check(self, data: bytes, signature: Signature, key: Key) -> Checked:
+    def _check(self, data: bytes, signature: Signature, key: Key) -> Checked:
         """What the engine finds of a signature over ``data``; BAD where it does not come to an end. Thread-safe."""
         try:
             return self._engine.verify(data, signature, key.public)

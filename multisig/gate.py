@@ -13,10 +13,12 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Dict, List, Mapping, Optional, Protocol, Sequence, Set, Tuple
 
-from multisig.bundle import Attestation, Bundle
+from multisig.bundle import Bundle
 from multisig.checking import Case, Checker
 from multisig.errors import MalformedRpmError, MetadataError, UnreadableError
 from multisig.evidence import Objection, Wanted, collect, content_variants, no_objection
+from multisig.hand import AtHand, judge_bytes
+from multisig.hand import Judged as Judged
 from multisig.held import Find, Held, Look, extend, hold
 from multisig.metadata import Metadata
 from multisig.openpgp import Engine
@@ -25,14 +27,11 @@ from multisig.release import SUBJECT
 from multisig.repositories import Listing, ReleaseSource, Repositories
 from multisig.statement import Digests, Kind
 from multisig.subjects import Progress
-from multisig.subjects.payload import hash_payload, names_payload, prove_payload
 from multisig.subjects.rpm import RpmSubject, read_identity, read_rpm
-from multisig.subjects.signatures import read_header_signatures, signed_bytes
 from multisig.traits import guarding_rules, planned_traits, quorum_rule, rpm_traits
-from multisig.vendor import UNSEEN, HeaderEvidence, header_evidence
+from multisig.vendor import UNSEEN
 from multisig.verdict import (
     NO_REPOSITORY,
-    Approval,
     Code,
     ReleaseStanding,
     Verdict,
@@ -67,18 +66,6 @@ class EvidenceSource(Protocol):
         Asked once of each package and place.
         """
         ...
-
-
-@dataclass(frozen=True)
-class Judged:
-    """A verdict, and what it rests on: the digests judged, the bundle used, the attestations from elsewhere, and whose
-    word in them was good."""
-
-    verdict: Verdict
-    digests: Optional[Digests] = None
-    bundle: Optional[bytes] = None
-    attestations: Tuple[Attestation, ...] = ()
-    approvals: Tuple[Approval, ...] = ()
 
 
 class Gate:
@@ -290,8 +277,8 @@ class Gate:
         try:
             listing = self._listing(package) if case.releases else None
         except (MetadataError, UnreadableError) as error:
-            return _settled(_unlisted(judged, Code(error.code), f"the metadata of {package.repo}: {error}"))
-        return self._pool.submit(self._judge_bytes, _AtHand(fd, path, subject, case, progress, listing), judged)
+            return _settled(judged.refused(Code(error.code), f"the metadata of {package.repo}: {error}"))
+        return self._pool.submit(judge_bytes, AtHand(fd, path, subject, case, progress, listing), judged, self._checker)
 
     def _judge_unfit(self, fd: int, path: str, planned: Package, error: MalformedRpmError) -> Verdict:
         """A package that the profile refuses; where nothing is checked of it anyhow, its readable header is enough."""
@@ -315,43 +302,6 @@ class Gate:
         case.releases = self._releases(package, rules)
         self._checker.verify([case])
         return case, self._conclude(case, held, subject.digests)
-
-    # What runs in a thread must not touch what the gate holds.
-
-    def _judge_bytes(self, hand: "_AtHand", judged: Judged) -> Judged:
-        """The header's signatures, where rules ask for them, and then the payload."""
-        verdict, header = judged.verdict, UNSEEN
-        try:
-            if any(rule.signed_by for rule in hand.case.rules):
-                header = self._header_evidence(hand)
-                verdict = self._verdict(hand.case, judged.approvals, header, verdict.ignored)
-            if verdict.code is Code.OK:
-                self._prove(hand, judged.approvals, header)
-                if hand.listing is not None and not hand.listing.holds(hand.fd, hand.path):
-                    text = f"the file is none of those that the released metadata of {hand.listing.repo} list"
-                    return _unlisted(judged, Code.CONTENT_MISMATCH, text)
-        except MalformedRpmError as error:
-            verdict = refuse(verdict.name, verdict.origin, Code(error.code), str(error))
-        except UnreadableError as error:
-            raise error.at(hand.path) from None
-        return replace(judged, verdict=verdict)
-
-    def _header_evidence(self, hand: "_AtHand") -> HeaderEvidence:
-        found = read_header_signatures(hand.fd)
-        data = signed_bytes(hand.subject)
-        return header_evidence(
-            found.packets, found.problems, hand.case.rules, self._policy, self._now,
-            lambda signature, key: self._checker.check(data, signature, key),
-        )  # fmt: skip
-
-    def _prove(self, hand: "_AtHand", approvals: Sequence[Approval], header: HeaderEvidence) -> None:
-        """Prove the payload, or find its bytes vouched for: by people's statements, and for rules that ask for the
-        header's signature by the digest of the payload in that header, if it gives one. Raises MalformedRpmError.
-        """
-        payload = hash_payload(hand.fd, hand.subject, progress=hand.progress)
-        vouching = [item for item in approvals if item.payload == payload]
-        if not self._verdict(hand.case, vouching, header if names_payload(hand.subject) else UNSEEN).accepted:
-            prove_payload(hand.fd, hand.subject, progress=hand.progress)
 
     # Releases
 
@@ -406,31 +356,10 @@ class Gate:
         return Case(name, origin, rules, evidence, list(evidence.candidates), kind=kind)
 
     def _conclude(self, case: Case, held: Held, digests: Optional[Digests]) -> Judged:
-        verdict = self._verdict(case, case.approvals, UNSEEN, [*held.notes, *case.ignored])
+        verdict = self._checker.verdict(case, case.approvals, UNSEEN, [*held.notes, *case.ignored])
         if lacks_people(case.rules, verdict) and case.evidence is not None and case.evidence.others:
             verdict = replace(verdict, ignored=verdict.ignored + self._checker.over_other_content(case, case.evidence))
         return Judged(verdict, digests, held.used, held.shared, tuple(case.approvals))
-
-    def _verdict(
-        self, case: Case, approvals: Sequence[Approval], header: HeaderEvidence, ignored: Sequence[str] = ()
-    ) -> Verdict:
-        now = 0 if case.lapsed_count else self._now  # before any key's end, for who could still sign
-        return judge(
-            self._policy, case.rules, approvals, name=case.name, origin=case.origin, now=now,
-            evidence=case.evidence, problem=case.problem, header=header, ignored=ignored, releases=case.releases,
-        )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class _AtHand:
-    """A file that is being judged in a thread: ``path`` names it for people; ``listing`` has to hold it."""
-
-    fd: int
-    path: str
-    subject: RpmSubject
-    case: Case
-    progress: Optional[Progress]
-    listing: Optional[Listing]
 
 
 def _settled(judged: Judged) -> "Future[Judged]":
@@ -441,11 +370,6 @@ def _settled(judged: Judged) -> "Future[Judged]":
 
 def _takes_file_signatures(rule: Rule) -> bool:
     return rule.file_signatures or rule.exempt is not None or rule.signed_by is not None
-
-
-def _unlisted(judged: Judged, code: Code, message: str) -> Judged:
-    """A package that its signers approve of, and that is no part of its repository's release."""
-    return replace(judged, verdict=refuse(judged.verdict.name, judged.verdict.origin, code, message))
 
 
 def _not_the_planned(package: Package, found: str) -> Verdict:
