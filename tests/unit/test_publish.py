@@ -300,7 +300,8 @@ def test_junk_does_not_crowd_out_what_counts(server: Server) -> None:
         junk = [Attestation(text, (false, stranger)) for text in texts]
         same = Attestation(whole.statement, (false, stranger))
         server.upload(f"a/{number}.msig", encode(Bundle((same, *junk))))
-    server.hello("z", "marek", "joanna")
+    server.hello("z")
+    server.upload("z/hello.rpm.msig", encode(Bundle((whole,))))
     assert names(server.publish()["published"]) == [NEVRA]
     first = server.bundle().attestations[0]
     assert first.statement == whole.statement
