@@ -60,8 +60,11 @@ CREATE TABLE releases (
     PRIMARY KEY (repo, channel, serial)
 ) WITHOUT ROWID;
 """
+_NOTES = """
+ALTER TABLE decisions ADD COLUMN notes TEXT NOT NULL DEFAULT '';
+"""
 # What made each version of the schema out of the one before it.
-_STEPS = (_FIRST_SCHEMA, _RELEASES)
+_STEPS = (_FIRST_SCHEMA, _RELEASES, _NOTES)
 _VERSION = len(_STEPS)
 _SCHEMA = "".join(_STEPS)
 
@@ -78,7 +81,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class Decision:
-    """A row of history. Times are seconds since the epoch; ``finished`` is when dnf said the transaction was done."""
+    """A row of history. Times are seconds since the epoch; ``finished`` is when dnf said the transaction was done.
+
+    ``notes``: what rpm left out on purpose.
+    """
 
     id: int
     time: int
@@ -88,6 +94,7 @@ class Decision:
     policy_serial: int
     policy_sha256: str
     finished: Optional[int]
+    notes: Tuple[str, ...]
     packages: Tuple["Row", ...]
 
 
@@ -112,15 +119,16 @@ class Journal:
         self._path = path
 
     def record(
-        self, entries: Sequence[Entry], *, time: int, stage: str, mode: str, accepted: bool, serial: int, policy: str
-    ) -> int:
+        self, entries: Sequence[Entry], *, time: int, stage: str, mode: str, accepted: bool, serial: int, policy: str,
+        notes: Sequence[str] = (),
+    ) -> int:  # fmt: skip
         """Write one decision whole, or not at all; returns its number. ``policy`` is the policy file's SHA-256."""
         try:
             with closing(self._open_for_writing()) as database, database:
                 cursor = database.execute(
-                    "INSERT INTO decisions (time, stage, mode, accepted, policy_serial, policy_sha256)"
-                    " VALUES (?, ?, ?, ?, ?, ?)",
-                    (time, stage, mode, accepted, serial, policy),
+                    "INSERT INTO decisions (time, stage, mode, accepted, policy_serial, policy_sha256, notes)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (time, stage, mode, accepted, serial, policy, _plain("\n".join(notes))),
                 )
                 decision = int(cursor.lastrowid or 0)
                 for entry in entries:
@@ -178,6 +186,7 @@ class Journal:
                     packages = database.execute("SELECT * FROM packages WHERE decision = ? ORDER BY rowid", row[:1])
                     yield Decision(
                         row[0], row[1], row[2], row[3], bool(row[4]), row[5], row[6], row[7],
+                        _lines(row[8]) if len(row) > 8 else (),  # not in a journal of before there were notes
                         tuple(_row(package) for package in packages),
                     )  # fmt: skip
         except sqlite3.Error as error:

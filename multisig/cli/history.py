@@ -24,6 +24,8 @@ def run(options: argparse.Namespace) -> int:
         for package in decision.packages:
             word = "accepted" if package.accepted else "refused "
             print(f"    {word}  {plain(package.name)}  from {plain(package.origin)}: {plain(package.message)}")
+        if decision.notes:
+            print(f"    rpm installed {plain(', '.join(decision.notes))}, as it was told to")
         if decision.mode == "warn":
             warned.add(decision)
     if warned.transactions:

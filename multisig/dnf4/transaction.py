@@ -70,7 +70,7 @@ class Transaction:
         left_out = self._check_rpm(packages)
         judged = self._judge_files(packages)
         self._note_releases()
-        self._decision = self._record("at hand", judged)
+        self._decision = self._record("at hand", judged, left_out)
         if left_out:
             self._say(f"multisig: rpm installs {', '.join(left_out)}, as it was told to")
         if all(item.verdict.accepted for item in judged):
@@ -174,7 +174,7 @@ class Transaction:
         for text in self._releases.note(self._gate.release_standings(), self._now):
             self._say(f"multisig: {plain(text)}")
 
-    def _record(self, stage: str, judged: Sequence[Judged]) -> int:
+    def _record(self, stage: str, judged: Sequence[Judged], notes: Sequence[str] = ()) -> int:
         entries = [
             Entry(
                 item.verdict, getattr(item.digests, "sha256", None), getattr(item.digests, "sha512", None), item.bundle
@@ -185,6 +185,7 @@ class Transaction:
         return self._journal.record(
             entries, time=int(time.time()), stage=stage, mode="enforce" if self._config.enforcing else "warn",
             accepted=all(item.verdict.accepted for item in judged), serial=policy.serial, policy=policy.sha256,
+            notes=notes,
         )  # fmt: skip
 
     def _refuse_or_warn(self, judged: Sequence[Judged], consequence: str) -> None:

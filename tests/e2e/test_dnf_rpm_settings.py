@@ -7,6 +7,7 @@ import pytest
 
 from fixtures.building import Recipe
 from fixtures.installroot import Installroot
+from fixtures.running import multisig
 from tests.e2e.conftest import THREE, Stage
 
 HELLO = {"hello-1.0-1.noarch"}
@@ -40,6 +41,8 @@ def test_documentation_and_languages_may_be_left_out_and_it_is_said(stage: Stage
     assert result.rc == 0, result.text
     assert "multisig: rpm installs without documentation, with the languages de alone" in result.text
     assert system.installed() == HELLO
+    history = multisig("history", "--journal", system.journal)
+    assert "rpm installed without documentation, with the languages de alone" in history.out
 
 
 def test_a_removal_that_the_metadata_hid_is_refused(stage: Stage) -> None:
