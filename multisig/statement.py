@@ -8,7 +8,6 @@ Pure: text in, values out.
 
 from __future__ import annotations
 
-import calendar
 import contextlib
 import enum
 import hashlib
@@ -226,6 +225,8 @@ def _serial(value: Any) -> int:
 def _time(value: Any) -> int:
     """Seconds since the epoch of a Timestamp (in-toto attestation, spec/v1/field_types.md: RFC 3339, UTC, "Z")."""
     if isinstance(value, str) and _TIMESTAMP.match(value) is not None:
+        import calendar  # few statements have times, and this brings in the machine's locales
+
         with contextlib.suppress(ValueError):
             seconds = calendar.timegm(time.strptime(value, _TIME_FORMAT))
             if seconds >= 0:
