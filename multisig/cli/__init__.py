@@ -18,7 +18,7 @@ from multisig.text import plain
 EPILOG = "Exit codes: 0 accepted, 1 refused, 2 could not be judged (which is never taken for accepted)."
 
 # Commands with --json, which answers errors too, and their modules.
-_ANSWERS = {"verify": "verify", "diff": "diff", "release verify": "releaseverify"}
+_ANSWERS = {"verify": "verify", "diff": "diff", "release verify": "releaseverify", "policy": "policy"}
 
 
 class Parser(argparse.ArgumentParser):
@@ -104,7 +104,7 @@ def build_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"multisig {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
-    for add in (_manifest, _diff, _sign, _merge, _publish, _verify, _release, _policy, _history):
+    for add in (_manifest, _diff, _sign, _merge, _publish, _verify, _release, _policy, _keys, _history):
         add(commands)
     return parser
 
@@ -237,10 +237,14 @@ def _policy(commands: "argparse._SubParsersAction[Parser]") -> None:
     parser = _command(commands, "policy", "policy", "write, check, sign or replace a policy")
     parser.add_argument("--policy", metavar="P", default=paths.POLICY, help="default: %(default)s")
     actions = parser.add_subparsers(metavar="ACTION", required=True, parser_class=Parser)
-    _policy_action(actions, "check", "policy", "say what is wrong with a policy, or soon will be")
     init = _policy_action(actions, "init", "policyinit", "write a first policy, from dnf's repositories and their keys")
     init.add_argument("--root", metavar="DIR", default="/", help="of the system in DIR, as dnf's --installroot")
     init.add_argument("--config", metavar="FILE", help="read this dnf.conf, as dnf's --config")
+    check = _policy_action(actions, "check", "policy", "say what is wrong with a policy, or soon will be")
+    check.add_argument("--json", action="store_true", help="print one JSON object")
+    show = _policy_action(actions, "show", "policyshow", "say what it would take to install PACKAGE, and whose word")
+    show.add_argument("--repo", metavar="ID", help="the repository that it would come from")
+    show.add_argument("package", metavar="PACKAGE", nargs="?", help="a package's name; all of the policy if not given")
     update = _policy_action(
         actions, "update", "policyupdate", "put NEW in the policy's place, if the quorums of both signed it"
     )
@@ -256,6 +260,12 @@ def _policy_action(actions: "argparse._SubParsersAction[Parser]", name: str, mod
     # Also before the action's name; argparse would overwrite that one by the default.
     parser.add_argument("--policy", metavar="P", default=argparse.SUPPRESS, help=f"default: {paths.POLICY}")
     return parser
+
+
+def _keys(commands: "argparse._SubParsersAction[Parser]") -> None:
+    parser = _command(commands, "keys", "keys", "list the policy's people, their keys, and which of them count")
+    parser.add_argument("--policy", metavar="P", default=paths.POLICY, help="default: %(default)s")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def _history(commands: "argparse._SubParsersAction[Parser]") -> None:

@@ -22,7 +22,7 @@ from multisig.gate import Gate, Judged, Package
 from multisig.journal import Entry, Journal
 from multisig.openpgp import open_engine
 from multisig.pin import Pinned, Pinner
-from multisig.policy import load_policy
+from multisig.policy import load_policy, notice
 from multisig.rpmsettings import examine
 from multisig.text import plain
 
@@ -44,6 +44,7 @@ class Transaction:
         self._decision: Optional[int] = None
         self._journal = Journal(config.journal)
         policy = load_policy(config.policy)
+        self._notice = notice(policy, int(time.time()))
         self._engine = open_engine(config.openpgp)
         self._releases = Releases(base, self._journal)
         self._now = int(time.time())
@@ -51,6 +52,9 @@ class Transaction:
 
     def judge_planned(self) -> None:
         """Judge what is planned; raises RefusedError before anything is downloaded."""
+        if self._notice is not None:
+            self._say(f"multisig: {plain(self._notice)}")
+            self._notice = None
         judged = self._gate.judge_planned(self._planned(), self._source)
         self._note_releases()
         if all(item.verdict.accepted for item in judged):

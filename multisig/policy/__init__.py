@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from multisig.policy.forecast import notice
 from multisig.policy.lint import Finding, lint
 from multisig.policy.model import (
     AllOf,
@@ -50,6 +51,7 @@ __all__ = [
     "lint",
     "load_policy",
     "matching_rules",
+    "notice",
     "parse_policy",
     "release_rules",
     "publishing_policy",

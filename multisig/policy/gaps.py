@@ -8,12 +8,19 @@ packages; where it cannot tell, it reports.
 
 from __future__ import annotations
 
-from typing import Optional, Tuple
+import re
+from typing import Iterator, Optional, Sequence, Tuple
 
 from multisig.policy.globs import covers, overlap
 from multisig.policy.model import Policy, Rule
 
 Globs = Optional[Tuple[str, ...]]
+
+# What dnf takes for a repository's id (dnf.repo, and @commandline, @System), and rpm for a package's name.
+_REPOSITORY = re.compile(r"@?[A-Za-z0-9._:-]*")
+_NAME = re.compile(r"[!-.0-~]*")
+_WHAT = {"repos": "repository's id", "packages": "package's name"}
+_FILE_NAME = re.compile(r"\.rpm\Z|[0-9][^-]*\.(noarch|x86_64|i[3-6]86|aarch64|armv7hl|ppc64le|s390x|riscv64|src)\Z")
 
 
 def replaceable(policy: Policy, weak: Rule) -> Tuple[Rule, ...]:
@@ -32,6 +39,28 @@ def exemption_without_effect(policy: Policy, weak: Rule) -> Optional[Rule]:
         if rule.require is not None and rule.kind == weak.kind and _holds_for(rule, weak):
             return rule
     return None
+
+
+def unmatchable(rule: Rule) -> Iterator[str]:
+    """What of a rule's selectors can never match anything, in sentences."""
+    for selector, globs, possible in (("repos", rule.repos, _REPOSITORY), ("packages", rule.packages, _NAME)):
+        never = [glob for glob in globs or () if not possible.fullmatch(_literal(glob))]
+        if never and globs is not None and len(never) == len(globs):
+            yield f"can never match: {_quoted(never)} is no {_WHAT[selector]}"
+        elif never:
+            yield f"{_quoted(never)} in {selector} can never match: it is no {_WHAT[selector]}"
+    files = [glob for glob in rule.packages or () if _FILE_NAME.search(glob)]
+    if files:
+        yield f"{_quoted(files)} in packages looks like a file's name; a rule is for the package's name alone, as hello"
+
+
+def _literal(glob: str) -> str:
+    """What a glob has to say about its matches, without its wildcards."""
+    return re.sub(r"\[!?.[^]]*\]|[*?]", "", glob)
+
+
+def _quoted(globs: Sequence[str]) -> str:
+    return ", ".join(f'"{glob}"' for glob in globs)
 
 
 def _holds_for(rule: Rule, weak: Rule) -> bool:

@@ -7,15 +7,15 @@ Pure: the clock is a parameter. An ``error`` is something that a rule or the quo
 
 from __future__ import annotations
 
-import datetime
 from dataclasses import dataclass
 from typing import FrozenSet, Iterator, List, Set, Tuple
 
-from multisig.policy.gaps import exemption_without_effect, replaceable
-from multisig.policy.model import Key, Policy, Requirement, Rule, Signer, describe, leaves, satisfied_by
-from multisig.policy.standing import counts, key_end
-
-SOON = 30 * 86400
+from multisig.policy.calendar import day
+from multisig.policy.forecast import forecast, requirements
+from multisig.policy.gaps import exemption_without_effect, replaceable, unmatchable
+from multisig.policy.model import Key, Policy, Requirement, Rule, describe, leaves, satisfied_by
+from multisig.policy.roster import SOON
+from multisig.policy.standing import can_sign, counts, key_end, retired
 
 
 @dataclass(frozen=True)
@@ -33,18 +33,13 @@ def lint(policy: Policy, now: int) -> Tuple[Finding, ...]:
         *_signer_keys(policy, now),
         *_membership(policy),
         *_reachability(policy, now),
+        *(Finding("warning", soon.subject, f"{soon}; renew in time") for soon in forecast(policy, now)),
         *_vendor_keys(policy, now),
         *_exemptions(policy, now),
         *_gaps(policy),
+        *_unmatchable(policy),
     ]
     return tuple(sorted(findings, key=lambda finding: finding.severity != "error"))
-
-
-def _day(second: int) -> str:
-    """The UTC day of a time; times beyond the calendar are told in words."""
-    if second >= 253402300800:
-        return "after the year 9999"
-    return (datetime.date(1970, 1, 1) + datetime.timedelta(days=second // 86400)).isoformat()
 
 
 def _key_findings(key: Key, subject: str, policy: Policy, now: int) -> Iterator[Finding]:
@@ -54,15 +49,15 @@ def _key_findings(key: Key, subject: str, policy: Policy, now: int) -> Iterator[
         return
     end = key_end(key, policy)
     if end is not None and end <= now:
-        yield Finding("warning", subject, f"{short} expired on {_day(end)}, so it does not count; fetch a renewed one")
+        yield Finding("warning", subject, f"{short} expired on {day(end)}, so it does not count; fetch a renewed one")
     elif end is not None and end - now < SOON:
-        yield Finding("warning", subject, f"{short} expires on {_day(end)}; ask for a renewed one")
+        yield Finding("warning", subject, f"{short} expires on {day(end)}; ask for a renewed one")
 
 
 def _signer_keys(policy: Policy, now: int) -> Iterator[Finding]:
     """People whose signatures no longer count anyway need no word about their keys' age."""
     for signer in policy.signers.values():
-        if signer.compromised or _retired(signer, now):
+        if signer.compromised or retired(signer, now):
             continue
         for key in signer.keys:
             yield from _key_findings(key, f"signer {signer.name}", policy, now)
@@ -76,30 +71,15 @@ def _vendor_keys(policy: Policy, now: int) -> Iterator[Finding]:
             yield Finding("error", f'rule "{rule.name}"', "none of its keys counts, so nothing can satisfy it")
 
 
-def _requirements(policy: Policy) -> Iterator[Tuple[str, Requirement]]:
-    """Every requirement of the policy, with what it belongs to."""
-    if policy.quorum is not None:
-        yield "policy-quorum", policy.quorum
-    for rule in policy.rules:
-        if rule.require is not None:
-            yield f'rule "{rule.name}"', rule.require
-        if rule.release is not None:
-            yield f'release of rule "{rule.name}"', rule.release.require
-
-
 def _membership(policy: Policy) -> Iterator[Finding]:
     grouped = {name for members in policy.groups.values() for name in members}
-    used = {leaf.group for _, requirement in _requirements(policy) for leaf in leaves(requirement)}
+    used = {leaf.group for _, requirement in requirements(policy) for leaf in leaves(requirement)}
     for name in policy.signers:
         if name not in grouped:
             yield Finding("warning", f"signer {name}", "is in no group, so their signatures count for nothing")
     for group in policy.groups:
         if group not in used:
             yield Finding("warning", f"group {group}", "is used by no rule and by no quorum")
-
-
-def _retired(signer: Signer, now: int) -> bool:
-    return signer.retired is not None and signer.retired.since <= now
 
 
 def _people(policy: Policy, now: int) -> Tuple[FrozenSet[str], FrozenSet[str]]:
@@ -109,17 +89,17 @@ def _people(policy: Policy, now: int) -> Tuple[FrozenSet[str], FrozenSet[str]]:
     for signer in policy.signers.values():
         if signer.compromised:
             continue
-        if _retired(signer, now):
+        if retired(signer, now):
             if any(key.problem is None for key in signer.keys):
                 earlier.add(signer.name)
-        elif any(counts(key, policy, now) for key in signer.keys):
+        elif can_sign(signer, policy, now):
             active.add(signer.name)
     return frozenset(active), frozenset(active | earlier)
 
 
 def _reachability(policy: Policy, now: int) -> Iterator[Finding]:
     active, earlier = _people(policy, now)
-    for subject, requirement in _requirements(policy):
+    for subject, requirement in requirements(policy):
         wording = describe(requirement)
         if not satisfied_by(requirement, active):
             short = "; ".join(_shortfalls(requirement, active))
@@ -158,16 +138,16 @@ def _exemptions(policy: Policy, now: int) -> Iterator[Finding]:
             continue
         subject, until = f'rule "{rule.name}"', rule.exempt.until
         if until is not None and until <= now:
-            text = f"its exemption ended with {_day(until - 1)}; whatever it matches is refused. Renew or remove it"
+            text = f"its exemption ended with {day(until - 1)}; whatever it matches is refused. Renew or remove it"
             yield Finding("warning", subject, text)
             continue
-        end = "and never ends" if until is None else f"until {_day(until - 1)}"
+        end = "and never ends" if until is None else f"until {day(until - 1)}"
         text = f"exempt ({rule.exempt.reason}) {end}: nothing is checked, and its packages run scripts as root"
         if rule.kind != "rpm":
             text = f"exempt ({rule.exempt.reason}) {end}: nothing is checked"
         yield Finding("warning", subject, text)
         if until is not None and until - now < SOON:
-            yield Finding("warning", subject, f"its exemption ends with {_day(until - 1)}")
+            yield Finding("warning", subject, f"its exemption ends with {day(until - 1)}")
         stronger = exemption_without_effect(policy, rule)
         if stronger is not None:
             text = f'changes nothing: rule "{stronger.name}" matches the same packages and has to be satisfied too'
@@ -179,6 +159,12 @@ def _gaps(policy: Policy) -> Iterator[Finding]:
         protected = replaceable(policy, rule)
         if protected:
             yield Finding("warning", f'rule "{rule.name}"', _gap_text(rule, protected))
+
+
+def _unmatchable(policy: Policy) -> Iterator[Finding]:
+    for rule in policy.rules:
+        for text in unmatchable(rule):
+            yield Finding("warning", f'rule "{rule.name}"', text)
 
 
 def _gap_text(rule: Rule, protected: Tuple[Rule, ...]) -> str:

@@ -31,8 +31,24 @@ def counts(key: Key, policy: Policy, now: int) -> bool:
     return end is None or end > now
 
 
+def retired(signer: Signer, now: int) -> bool:
+    """Whether signatures that somebody makes now cannot count any more because they retired.
+
+    Where the statements that still count are listed, no new one does, whatever the day.
+    """
+    return signer.retired is not None and (signer.retired.since <= now or signer.retired.statements is not None)
+
+
 def can_sign(signer: Signer, policy: Policy, now: int) -> bool:
     """Whether asking this person for a signature makes sense."""
-    if signer.compromised or signer.retired is not None:
+    if signer.compromised or retired(signer, now):
         return False
     return any(counts(key, policy, now) for key in signer.keys)
+
+
+def signing_end(signer: Signer, policy: Policy) -> Optional[int]:
+    """When somebody who can sign now no longer can, as far as the policy tells; None for never."""
+    ends = [key_end(key, policy) for key in signer.keys if key.problem is None]
+    last = None if None in ends else max((end for end in ends if end is not None), default=0)
+    limits = [end for end in (last, None if signer.retired is None else signer.retired.since) if end is not None]
+    return min(limits, default=None)

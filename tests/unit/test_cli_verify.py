@@ -223,7 +223,7 @@ def test_a_policy_that_is_not_there_or_whose_key_cannot_be_read_is_2(bench: Benc
 def test_a_sound_policy_is_0(bench: Bench) -> None:
     ran = call("policy", "check", "--policy", bench.policy)
     assert (ran.rc, ran.err) == (0, "")
-    assert "3 signers, 1 groups, 4 rules" in ran.out
+    assert "3 signers, 1 group, 4 rules" in ran.out
 
 
 USAGE: List[Sequence[str]] = [
