@@ -19,7 +19,7 @@ import threading
 import time
 import weakref
 from types import TracebackType
-from typing import Callable, Dict, Optional, Tuple, Type
+from typing import Callable, Dict, Iterator, Optional, Tuple, Type
 
 from multisig.errors import EngineError, SignatureFormatError, UncheckedSignatureError
 from multisig.openpgp.keys import keyring_for
@@ -33,6 +33,9 @@ _PLACES = ("/usr/bin/gpgv", "/bin/gpgv", "/usr/local/bin/gpgv")
 
 #: Bytes of output that are kept. A signature of the longest allowed size makes gpgv write about a third of that.
 _MAX_OUTPUT = 64 * 1024
+
+#: Bytes up to which what was signed stays in a temporary file, to be used again.
+_KEPT = 16 * 1024
 _INSTALL = "install it: apt install gpgv, dnf install gnupg2"
 
 
@@ -67,6 +70,7 @@ class GpgvEngine:
         self._folder: Optional[str] = None
         self._remove: Optional[Callable[[], object]] = None
         self._files: Dict[str, str] = {}
+        self._written = 0
         self._closed = False
 
     def __enter__(self) -> GpgvEngine:
@@ -103,9 +107,27 @@ class GpgvEngine:
             return Checked(Outcome.BAD, str(error))
         identity = f"{_digest(key.binary)}-{signature.issuer_keyid}"
         keyring = self._file(f"key-{identity}", lambda: keyring_for(key, signature))
-        content = self._file(f"data-{_digest(data)}", lambda: data)
-        returncode, status, complaint = self._run(keyring, content, packet)
+        with self._content(data) as content:
+            returncode, status, complaint = self._run(keyring, content, packet)
         return conclude(judge(returncode, status, _last_line(complaint), signature, key), key, now)
+
+    @contextlib.contextmanager
+    def _content(self, data: bytes) -> Iterator[str]:
+        """The path of a file of these bytes. Statements are kept for the next of their signatures; what is larger, as
+        the headers of a vendor's packages, is removed again, since a transaction can have thousands of them."""
+        name = f"data-{_digest(data)}"
+        if len(data) <= _KEPT:
+            yield self._file(name, lambda: data)
+            return
+        with self._lock:
+            self._written += 1
+            path = os.path.join(self._private_folder(), f"{name}-{self._written}")
+        _write(path, data)
+        try:
+            yield path
+        finally:
+            with contextlib.suppress(OSError):
+                os.unlink(path)
 
     def _file(self, name: str, content: Callable[[], bytes]) -> str:
         """The path of the private file of this name, which says what it holds; written when it is first asked for."""

@@ -204,6 +204,18 @@ def test_gpgv_is_told_nothing_of_the_users_world(people: People, tmp_path: Path)
     ]
 
 
+def test_what_is_large_is_removed_after_each_use_and_verified_all_the_same(people: People, tmp_path: Path) -> None:
+    data = DATA * 1000
+    signature = people.signature("marek", data=data)
+    with GpgvEngine(base=str(tmp_path)) as engine:
+        with ThreadPoolExecutor(4) as pool:
+            jobs = [pool.submit(engine.verify, data, signature, people.key("marek")) for _ in range(8)]
+            jobs.append(pool.submit(engine.verify, data + b"x", signature, people.key("marek")))
+        assert [job.result().outcome for job in jobs] == [Outcome.GOOD] * 8 + [Outcome.BAD]
+        (folder,) = tmp_path.iterdir()
+        assert [path.name.partition("-")[0] for path in folder.iterdir() if path.is_file()] == ["key"]
+
+
 def test_temporary_files_are_private_shared_and_gone_afterwards(people: People, tmp_path: Path) -> None:
     signature, key = people.signature("marek"), people.key("marek")
     engine = GpgvEngine(base=str(tmp_path))
