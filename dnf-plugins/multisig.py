@@ -15,6 +15,7 @@ from typing import Any, Dict
 import dnf
 import dnf.exceptions
 
+RECORD = "multisig"  # the type of an index in repomd.xml
 logger = logging.getLogger("dnf.plugin.multisig")
 
 
@@ -28,6 +29,15 @@ class Multisig(dnf.Plugin):  # type: ignore[misc]
         self._remember_urls(base)
         if cli is not None:
             cli.register_command(_command())
+
+    def config(self) -> None:
+        """Ask for the repositories' indexes. Where this fails there are none, and evidence is looked for elsewhere."""
+        try:
+            for repo in self.base.repos.iter_enabled():
+                repo.add_metadata_type_to_download(RECORD)
+                _never_for_want_of_the_index(repo)
+        except BaseException as error:
+            logger.debug("multisig: the repositories' indexes cannot be asked for: %s", type(error).__name__)
 
     def resolved(self) -> None:
         self._guarded("resolved")
@@ -113,6 +123,22 @@ def _command() -> Any:
 def _plain(error: BaseException) -> str:
     """An error's text, fit for a terminal."""
     return "".join(char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in str(error))
+
+
+def _never_for_want_of_the_index(repo: Any) -> None:
+    """Have a repository whose index cannot be downloaded loaded without it: evidence only ever adds."""
+    load = repo.load
+
+    def load_anyhow() -> Any:
+        try:
+            return load()
+        except dnf.exceptions.RepoError as error:
+            if f"-{RECORD}." not in str(error):
+                raise
+            repo._repo.removeMetadataTypeFromDownload(RECORD)
+            return load()
+
+    repo.load = load_anyhow
 
 
 def _told(error: BaseException) -> str:

@@ -117,6 +117,12 @@ def collect(bundle: Bundle, policy: Policy, wanted: Wanted, now: int) -> Evidenc
     return Evidence(tuple(candidates), tuple(others), tuple(ignored), named_otherwise)
 
 
+def identifier(attestation: Attestation) -> Optional[str]:
+    """The SHA-256 of the statement's text; None where it is no statement."""
+    statement = _claims(attestation.statement)
+    return None if isinstance(statement, str) else statement.identifier
+
+
 def content_variants(bundle: Bundle, kind: Kind, name: str) -> Tuple[Digests, ...]:
     """The different contents that the bundle's statements give for a name, in the bundle's order."""
     variants: Dict[Digests, None] = {}

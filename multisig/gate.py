@@ -16,7 +16,7 @@ from typing import Dict, List, Mapping, Optional, Protocol, Sequence, Set, Tuple
 from multisig.bundle import Bundle
 from multisig.checking import Case, Checker
 from multisig.errors import MalformedRpmError, MetadataError, UnreadableError
-from multisig.evidence import Objection, Wanted, collect, content_variants, no_objection
+from multisig.evidence import Objection, Wanted, collect, content_variants, identifier, no_objection
 from multisig.hand import AtHand, judge_bytes
 from multisig.hand import Judged as Judged
 from multisig.held import Find, Held, Look, extend, hold
@@ -111,7 +111,7 @@ class Gate:
         judged: Dict[int, Judged] = {}
         for look in Look:
             judged.update(self._judge_names(self._take(pending, source, look), rules))
-            pending = [item for item in pending if item.key not in judged or not judged[item.key].verdict.accepted]
+            pending = [item for item in pending if _lacking(rules[item.key], judged.get(item.key))]
         judged.update(self._judge_names([package for package in packages if package.key not in judged], rules))
         return [judged[package.key] for package in packages]
 
@@ -228,7 +228,7 @@ class Gate:
         for package in packages:
             contents = variants[package.key]
             digests = contents[attempt] if attempt < len(contents) else None
-            decidable = tuple(rule for rule in rules[package.key] if rule.signed_by is None)
+            decidable = _decidable(rules[package.key])
             held = self._held.get(package.key, Held())
             case = self._case(Kind.RPM, package.nevra, digests, package.repo, decidable, held)
             case.releases = self._releases(package, decidable)
@@ -359,7 +359,18 @@ class Gate:
         verdict = self._checker.verdict(case, case.approvals, UNSEEN, [*held.notes, *case.ignored])
         if lacks_people(case.rules, verdict) and case.evidence is not None and case.evidence.others:
             verdict = replace(verdict, ignored=verdict.ignored + self._checker.over_other_content(case, case.evidence))
-        return Judged(verdict, digests, held.used, held.shared, tuple(case.approvals))
+        counted = tuple(item for item in held.shared if identifier(item) in verdict.statements)
+        return Judged(verdict, digests, held.used, counted, tuple(case.approvals))
+
+
+def _decidable(rules: Sequence[Rule]) -> Tuple[Rule, ...]:
+    """The rules that can be judged before the header is at hand."""
+    return tuple(rule for rule in rules if rule.signed_by is None)
+
+
+def _lacking(rules: Sequence[Rule], judged: Optional[Judged]) -> bool:
+    """Whether more evidence could help: a plan that a repository's release stands against needs none."""
+    return judged is None or lacks_people(_decidable(rules), judged.verdict)
 
 
 def _settled(judged: Judged) -> "Future[Judged]":

@@ -24,8 +24,8 @@ from multisig.verdict import Approval, Code, Verdict, refuse
 
 @dataclass(frozen=True)
 class Judged:
-    """A verdict, and what it rests on: the digests judged, the bundle used, the attestations from elsewhere, and whose
-    word in them was good."""
+    """A verdict, and what it rests on: the digests judged, the bundle used, what counted of the attestations from
+    elsewhere, and whose word was good."""
 
     verdict: Verdict
     digests: Optional[Digests] = None

@@ -49,8 +49,8 @@ class Found:
 def encode(attestations: Iterable[Attestation]) -> Iterator[bytes]:
     """The lines of an index, each with its end. Raises IndexFormatError once they exceed what a reader would take."""
     size = 0
-    for line in _lines(attestations):
-        data = line.encode("ascii") + b"\n"
+    for text in _lines(attestations):
+        data = text + b"\n"
         size += len(data)
         if len(data) > MAX_LINE:
             raise IndexFormatError("a statement with its signatures is too long for a line of an index",
@@ -159,10 +159,19 @@ def _malformed(number: int, error: BundleError) -> str:
     return f"line {number} of the index: {error}"
 
 
-def _lines(attestations: Iterable[Attestation]) -> Iterator[str]:
-    yield json.dumps({"multisig": INDEX_TYPE}, separators=(",", ":"))
+def line(attestation: Attestation) -> bytes:
+    """An attestation's line, without its end."""
+    return _dumps({"statement": attestation.statement, "signatures": attestation.signatures})
+
+
+def _lines(attestations: Iterable[Attestation]) -> Iterator[bytes]:
+    yield _dumps({"multisig": INDEX_TYPE})
     for item in attestations:
-        yield json.dumps({"statement": item.statement, "signatures": item.signatures}, separators=(",", ":"))
+        yield line(item)
+
+
+def _dumps(value: Mapping[str, object]) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode("ascii")
 
 
 def _attestation(line: bytes) -> Attestation:
@@ -203,9 +212,9 @@ def _whole_lines(chunks: Iterable[bytes], ignored: Callable[[str], None]) -> Ite
             raise IndexFormatError("the index has too many lines", expected=f"at most {MAX_LINES}")
         *ended, rest = chunk.split(b"\n")
         for part in ended:
-            line = bytes(begun + part) if begun else part
-            if len(line) <= MAX_LINE:
-                yield number, line
+            whole = bytes(begun + part) if begun else part
+            if len(whole) <= MAX_LINE:
+                yield number, whole
             else:
                 ignored(f"line {number} of the index: longer than {MAX_LINE} bytes")
             number += 1

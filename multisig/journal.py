@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The journal: what was let in or refused, when, under which policy, and on whose word. SQLite, append-only.
 
-One row a decision of a whole transaction, one a package within it, the bundles that decided, each stored once, and the
-releases of repositories that have been seen, so that none older is taken again.
+One row a decision of a whole transaction, one a package within it, the evidence that decided, each piece of it once,
+and the releases of repositories that have been seen, so that none older is taken again.
 """
 
 from __future__ import annotations
@@ -11,12 +11,16 @@ import hashlib
 import os
 import sqlite3
 import stat
+import zlib
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterator, Optional, Sequence, Tuple
 
+from multisig import index
+from multisig.bundle import Attestation
 from multisig.errors import JournalError
+from multisig.statement import statement_id
 from multisig.verdict import Verdict
 
 _BUSY_MILLISECONDS = 10_000
@@ -63,20 +67,28 @@ CREATE TABLE releases (
 _NOTES = """
 ALTER TABLE decisions ADD COLUMN notes TEXT NOT NULL DEFAULT '';
 """
+_ATTESTATIONS = """
+CREATE TABLE attestations (sha256 TEXT PRIMARY KEY, statement TEXT NOT NULL, content BLOB NOT NULL);
+CREATE INDEX attestations_by_statement ON attestations (statement);
+"""
 # What made each version of the schema out of the one before it.
-_STEPS = (_FIRST_SCHEMA, _RELEASES, _NOTES)
+_STEPS = (_FIRST_SCHEMA, _RELEASES, _NOTES, _ATTESTATIONS)
 _VERSION = len(_STEPS)
 _SCHEMA = "".join(_STEPS)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One package of one decision. Digests (hex) are of the content judged, absent where none was read."""
+    """One package of one decision. Digests (hex) are of the content judged, absent where none was read.
+
+    ``attestations``: what counted and came from elsewhere than the package's own bundle.
+    """
 
     verdict: Verdict
     sha256: Optional[str] = None
     sha512: Optional[str] = None
     bundle: Optional[bytes] = None
+    attestations: Tuple[Attestation, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -133,6 +145,8 @@ class Journal:
                 decision = int(cursor.lastrowid or 0)
                 for entry in entries:
                     _insert(database, decision, entry)
+                for item in dict.fromkeys(item for entry in entries for item in entry.attestations):
+                    _keep_attestation(database, item)
                 return decision
         except (sqlite3.Error, OSError) as error:
             raise self._error("cannot be written", error) from None
@@ -252,6 +266,16 @@ def _keep(database: sqlite3.Connection, bundle: Optional[bytes]) -> Optional[str
     name = hashlib.sha256(bundle).hexdigest()
     database.execute("INSERT OR IGNORE INTO bundles VALUES (?, ?)", (name, bundle))
     return name
+
+
+def _keep_attestation(database: sqlite3.Connection, item: Attestation) -> None:
+    """Store an attestation once, whatever the number of packages that it is about. Most of it are the digests of other
+    packages, in hexadecimal: half the size when packed."""
+    line = index.line(item)
+    name = hashlib.sha256(line).hexdigest()
+    if database.execute("SELECT 1 FROM attestations WHERE sha256 = ?", (name,)).fetchone() is None:
+        fields = (name, statement_id(item.statement), zlib.compress(line, 1))
+        database.execute("INSERT INTO attestations VALUES (?, ?, ?)", fields)
 
 
 def _plain(text: str) -> str:

@@ -42,14 +42,14 @@ class Dropped:
         return f"{where}: dropped: {self.reason}"
 
 
-def sound_parts(data: bytes, source: str) -> Tuple[Bundle, Tuple[Dropped, ...]]:
+def sound_parts(data: bytes, source: str, *, limit: int = MAX_BUNDLE) -> Tuple[Bundle, Tuple[Dropped, ...]]:
     """What of a bundle file's bytes could ever count, and what could not, by name; never raises.
 
     A bundle of the wrong shape is dropped as a whole. Within one of the right shape go statements that are not
     canonical or of no known kind, signatures that are none or too long, and what they leave without any signature.
     """
     try:
-        whole = parse(data)
+        whole = parse(data, limit=limit)
     except BundleError as error:
         return Bundle(()), (Dropped(source, "", str(error)),)
     dropped: List[Dropped] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import tempfile
 import zlib
 from typing import Iterator
 
@@ -52,3 +53,21 @@ def _by_librpm(fd: int) -> Iterator[bytes]:
         yield from iter(lambda: bytes(stream.read(_LIBRPM_READ)), b"")
     finally:
         stream.close()
+
+
+def zstd(data: bytes) -> bytes:
+    """A zstd frame of these bytes, made by librpm.
+
+    At its lowest level: digests do not get smaller by more work, and what was packed in a hurry is unpacked in one.
+    """
+    import rpm
+
+    with tempfile.TemporaryFile() as packed:
+        stream = rpm.fd(packed.fileno(), "w1", "zstdio")
+        try:
+            for start in range(0, len(data), CHUNK):
+                stream.write(data[start : start + CHUNK])
+        finally:
+            stream.close()
+        packed.seek(0)
+        return packed.read()

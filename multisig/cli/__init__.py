@@ -104,7 +104,7 @@ def build_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"multisig {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
-    for add in (_manifest, _diff, _sign, _merge, _publish, _verify, _release, _policy, _keys, _history):
+    for add in (_manifest, _diff, _sign, _merge, _publish, _index, _verify, _release, _policy, _keys, _history):
         add(commands)
     return parser
 
@@ -179,6 +179,13 @@ def _publish(commands: "argparse._SubParsersAction[Parser]") -> None:
         "--repo-id", metavar="ID", help="what users call the repository; default: all rules' repositories"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _index(commands: "argparse._SubParsersAction[Parser]") -> None:
+    parser = _command(
+        commands, "index", "index", "put a repository's bundles into its metadata; run it before repomd.xml is signed"
+    )
+    parser.add_argument("repository", metavar="REPODIR")
 
 
 def _verify(commands: "argparse._SubParsersAction[Parser]") -> None:

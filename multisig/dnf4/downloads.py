@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Where bundles come from under dnf: beside local files, from the repository's cache, or by its librepo handle."""
+"""Bundles beside packages, under dnf: beside local files, from the repository's cache, or by its librepo handle."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import dnf.repo
 from multisig.bundle import SUFFIX
 from multisig.dnf4.fetch import CACHE, Download, fetch_all, read_cached
 from multisig.gate import Package
-from multisig.held import Find, Look
+from multisig.held import Find
 
 
 class Bundles:
@@ -31,14 +31,10 @@ class Bundles:
         # Before anything is pinned: the bundle lies beside the file itself.
         self._paths[package.key] = handle.localPkg()
 
-    def fetch(self, packages: Sequence[Package], look: Look) -> Mapping[int, Find]:
-        """See gate.EvidenceSource. Local bundles are read where they lie; others from the cache, or AFRESH."""
-        if look not in (Look.BESIDE, Look.AFRESH):
-            return {}
-        return {key: Find(bundle=raw) for key, raw in self._beside(packages, fresh=look is Look.AFRESH).items()}
-
-    def _beside(self, packages: Sequence[Package], *, fresh: bool) -> Mapping[int, bytes]:
-        found: Dict[int, bytes] = {}
+    def fetch(self, packages: Sequence[Package], *, fresh: bool) -> Mapping[int, Find]:
+        """Local bundles are read where they lie; others come from the cache, or where that has none, or ``fresh`` ones
+        are asked for, from the network."""
+        found: Dict[int, Find] = {}
         remote: List[Tuple[int, Download]] = []
         for package in packages:
             handle = self._handles[package.key]
@@ -77,6 +73,6 @@ class Bundles:
         return Download(handle.repo._repo, handle.baseurl, location, os.path.join(directory, name))
 
 
-def _keep(found: Dict[int, bytes], key: int, data: Optional[bytes]) -> None:
+def _keep(found: Dict[int, Find], key: int, data: Optional[bytes]) -> None:
     if data is not None:
-        found[key] = data
+        found[key] = Find(bundle=data)

@@ -33,12 +33,15 @@ def fetch_all(base: "dnf.Base", downloads: Sequence["Download"], what: str) -> N
 
 
 class Download:
-    """One bundle on its way: the file ``location`` below a repository, into a file of the cache."""
+    """One file on its way: ``location`` below a repository, into a file of the cache; at most ``limit`` bytes."""
 
-    def __init__(self, handle: object, base_url: Optional[str], location: str, path: str) -> None:
+    def __init__(
+        self, handle: object, base_url: Optional[str], location: str, path: str, limit: int = MAX_BUNDLE
+    ) -> None:
         self._handle = handle
         self._base_url = base_url
         self._location = location
+        self._limit = limit
         self.path = path
         # libdnf keeps no reference to a target's callbacks.
         self._callbacks: Optional["_Callbacks"] = None
@@ -47,17 +50,17 @@ class Download:
         self._callbacks = _Callbacks(meter)
         # The range is librepo's only limit on size; one byte more than allowed shows what is too long.
         return libdnf.repo.PackageTarget(
-            self._handle, self._location, self._arriving, 0, None, 0, self._base_url, False, 0, MAX_BUNDLE,
+            self._handle, self._location, self._arriving, 0, None, 0, self._base_url, False, 0, self._limit,
             self._callbacks,
         )  # fmt: skip
 
     def take(self) -> Optional[bytes]:
-        """What arrived, kept in the cache if a bundle could look like it; None where nothing did."""
+        """What arrived, kept in the cache if it is within the limit; None where nothing did."""
         if self._callbacks is None or not self._callbacks.succeeded:
             _remove(self._arriving)
             return None
-        data = read_cached(self._arriving)
-        if data is not None and len(data) <= MAX_BUNDLE:
+        data = read_cached(self._arriving, self._limit)
+        if data is not None and len(data) <= self._limit:
             # Not synced: what a crash leaves half written is malformed, and fetched afresh.
             os.replace(self._arriving, self.path)
         else:
@@ -89,10 +92,10 @@ class _Callbacks(libdnf.repo.PackageTargetCB):  # type: ignore[misc]
         return 0
 
 
-def read_cached(path: str) -> Optional[bytes]:
-    """A bundle, at most MAX_BUNDLE + 1 bytes; None where there is none that can be read."""
+def read_cached(path: str, limit: int = MAX_BUNDLE) -> Optional[bytes]:
+    """A file's bytes, at most one more than ``limit``; None where there is none that can be read."""
     try:
-        return read_if_there(path, MAX_BUNDLE)
+        return read_if_there(path, limit)
     except UnreadableError:
         return None
 

@@ -14,9 +14,9 @@ import rpm
 
 from multisig import report
 from multisig.config import Config
-from multisig.dnf4.downloads import Bundles
 from multisig.dnf4.meter import Meter
 from multisig.dnf4.releases import Releases
+from multisig.dnf4.sources import Sources
 from multisig.errors import RefusedError
 from multisig.gate import Gate, Judged, Package
 from multisig.journal import Entry, Journal
@@ -36,7 +36,7 @@ class Transaction:
         self._base = base
         self._config = config
         self._say = say
-        self._source = Bundles(base, urls)
+        self._source = Sources(base, urls)
         self._packages: Dict[int, Package] = {}
         self._handles: Dict[int, "dnf.package.Package"] = {}
         self._pinned: List[Pinned] = []
@@ -181,8 +181,9 @@ class Transaction:
     def _record(self, stage: str, judged: Sequence[Judged], notes: Sequence[str] = ()) -> int:
         entries = [
             Entry(
-                item.verdict, getattr(item.digests, "sha256", None), getattr(item.digests, "sha512", None), item.bundle
-            )
+                item.verdict, getattr(item.digests, "sha256", None), getattr(item.digests, "sha512", None), item.bundle,
+                item.attestations,
+            )  # fmt: skip
             for item in judged
         ]
         policy = self._gate.policy

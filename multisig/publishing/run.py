@@ -17,6 +17,7 @@ from multisig.bundle import MAX_BUNDLE, SUFFIX, encode
 from multisig.errors import MalformedRpmError, ToolError, UnreadableError, UsageError
 from multisig.gate import Gate, Package
 from multisig.held import Find, Look
+from multisig.indexing import gather, put_index
 from multisig.merging import Dropped, Grader, fit
 from multisig.openpgp import Engine
 from multisig.policy import Policy
@@ -241,7 +242,9 @@ class Publisher:
     def _finish(self) -> None:
         self._report.changed = self._repository.changed
         if self._repository.changed:
-            made = build_metadata(self._repository.path, self._repository.fresh_folder())
+            aside = self._repository.fresh_folder()
+            made = build_metadata(self._repository.path, aside)
+            put_index(aside, gather(self._repository.path).attestations, now=self._now)
             install_metadata(made, self._repository.path)
         self._repository.finished()
 

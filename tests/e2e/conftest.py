@@ -32,14 +32,21 @@ class Stage:
         self._made = 0
 
     def publish(
-        self, packages: Mapping[str, Optional[Sequence[str]]], *, comps: bool = False, name: Optional[str] = None
+        self,
+        packages: Mapping[str, Optional[Sequence[str]]],
+        *,
+        comps: bool = False,
+        name: Optional[str] = None,
+        index: bool = False,
     ) -> Repo:
-        """A repository of packages and of who signed each (None: no bundle at all)."""
+        """A repository of packages and of who signed each (None: no bundle at all), with or without an index."""
         repository = self.repository(name)
         for package, signers in packages.items():
             bundle = self.shop.bundle(package, signers) if signers else None
             repository.add(self.shop.rpm(package), bundle)
         repository.finish(comps=comps)
+        if index:
+            repository.index()
         return self.repo(repository)
 
     def publish_file(self, rpm: Path, bundle: Union[Path, bytes, None]) -> Repo:

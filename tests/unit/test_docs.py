@@ -12,7 +12,7 @@ from typing import Iterator, List, Tuple
 import pytest
 
 from docs import tag_table
-from multisig import __version__, bundle, cli, config, journal, statement
+from multisig import __version__, bundle, cli, config, index, journal, statement
 from multisig.policy import parse, parse_policy, rules
 from multisig.verdict import Code
 from tests.unit.policy_keys import keys, read_file
@@ -83,6 +83,13 @@ def test_the_example_statement_is_canonical() -> None:
 def test_the_example_bundle_has_the_shape_of_one() -> None:
     (text,) = _blocks(_page("docs/formats.md"), "bundle")
     assert len(bundle.parse(text.encode()).attestations) == 1
+
+
+def test_the_example_index_has_the_shape_of_one() -> None:
+    (text,) = _blocks(_page("docs/formats.md"), "index")
+    assert len(list(index.attestations([text.encode()], pytest.fail))) == 1
+    for number in (index.MAX_INDEX >> 20, index.MAX_LINES, index.MAX_LINE >> 20, bundle.MAX_ATTESTATIONS):
+        assert f"{number:,} " in _page("docs/formats.md").partition("## Index")[2].partition("\n## ")[0]
 
 
 def test_the_example_configuration_is_what_holds_without_one() -> None:

@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import sqlite3
 import subprocess
 import sys
+import zlib
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Callable, Dict, List
 
@@ -16,7 +20,9 @@ import pytest
 from fixtures.running import CHECKOUT
 from multisig.errors import JournalError
 from multisig.journal import _STEPS, Decision, Entry, Journal
+from multisig.statement import Subject, statement_id
 from multisig.verdict import Code, RuleOutcome, Verdict
+from tests.unit.core import attest, digests, statement
 
 ACCEPTED = Verdict(
     "hello-0:1.0-1.noarch",
@@ -67,6 +73,23 @@ def test_the_bundle_that_decided_is_kept_once(tmp_path: Path) -> None:
     with sqlite3.connect(path) as database:
         assert {row[0] for row in database.execute("SELECT content FROM bundles")} == {b"one", b"two"}
         assert database.execute("SELECT count(*) FROM bundles").fetchone() == (2,)
+
+
+def test_what_counted_from_elsewhere_is_kept_once_for_all_its_packages(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    text = statement(*(Subject(f"p{number}-0:1-1.noarch", digests(str(number))) for number in range(1000, 3000)))
+    batch = attest(text, "marek", "joanna")
+    counted = replace(ACCEPTED, statements=(statement_id(text),))
+    for _ in range(3):
+        record(Journal(str(path)), *(Entry(counted, attestations=(batch,)) for _ in range(1000)))
+    with sqlite3.connect(path) as database:
+        ((name, of, content),) = database.execute("SELECT * FROM attestations").fetchall()
+        rows = database.execute("SELECT DISTINCT statements FROM packages").fetchall()
+    line = zlib.decompress(content)
+    assert name == hashlib.sha256(line).hexdigest()
+    assert rows == [(of,)] == [(statement_id(text),)]
+    assert json.loads(line) == {"statement": text, "signatures": list(batch.signatures)}
+    assert path.stat().st_size < 2_000_000
 
 
 @pytest.mark.parametrize("name", ["a\nb", "a\0b", "\udc80", "'; DROP TABLE decisions; --", "é" * 9000, ""])

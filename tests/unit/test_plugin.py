@@ -322,3 +322,89 @@ def test_an_error_of_dnfs_own_function_is_passed_on(module: ModuleType) -> None:
     module.Multisig(of, None)
     with pytest.raises(OSError, match="no such file"):
         of.add_remote_rpms([])
+
+
+# --- the repositories' indexes ---------------------------------------------------------------------------------------
+
+
+class FakeRepo:
+    """A repository that notes what is asked for; loading it fails with ``errors``, one after the other."""
+
+    def __init__(self, *errors: BaseException) -> None:
+        self.asked: List[str] = []
+        self.loaded = 0
+        self._errors = list(errors)
+        self._repo = SimpleNamespace(removeMetadataTypeFromDownload=lambda name: self.asked.remove(name))
+
+    def add_metadata_type_to_download(self, name: str) -> None:
+        self.asked.append(name)
+
+    def load(self) -> bool:
+        self.loaded += 1
+        if self._errors:
+            raise self._errors.pop(0)
+        return True
+
+
+def configured(module: ModuleType, *repos: FakeRepo) -> Any:
+    of = base("a")
+    of.repos = SimpleNamespace(iter_enabled=lambda: iter(repos))
+    run_config(plugged(module, of))
+    return of
+
+
+def run_config(plugins: Any) -> None:
+    plugins._run_config()
+
+
+MISSING = dnf.exceptions.RepoError("Failed to download metadata: repodata/0123-multisig.jsonl.zst - Cannot download")
+
+
+def test_the_index_is_asked_for_with_the_metadata(module: ModuleType) -> None:
+    repo = FakeRepo()
+    configured(module, repo)
+    assert repo.asked == ["multisig"]
+    assert repo.load() is True
+    assert repo.loaded == 1
+
+
+def test_an_index_that_cannot_be_had_costs_the_repository_nothing_else(module: ModuleType) -> None:
+    repo = FakeRepo(MISSING)
+    configured(module, repo)
+    assert repo.load() is True
+    assert repo.asked == []
+
+
+@pytest.mark.parametrize(
+    "error", [dnf.exceptions.RepoError("repomd.xml: Cannot download"), RuntimeError("x"), KeyboardInterrupt()], ids=repr
+)
+def test_a_repository_that_is_down_is_down_at_once(module: ModuleType, error: BaseException) -> None:
+    repo = FakeRepo(error)
+    configured(module, repo)
+    with pytest.raises(type(error)):
+        repo.load()
+    assert repo.loaded == 1
+
+
+def test_a_repository_that_is_down_without_its_index_too_is_down(module: ModuleType) -> None:
+    repo = FakeRepo(MISSING, dnf.exceptions.RepoError("repomd.xml: Cannot download"))
+    configured(module, repo)
+    with pytest.raises(dnf.exceptions.RepoError, match="repomd"):
+        repo.load()
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_no_error_while_asking_for_indexes_breaks_dnf_or_lets_anything_pass(
+    module: ModuleType, hooks: "type[FakeHooks]", error: BaseException
+) -> None:
+    class Broken:
+        def iter_enabled(self) -> object:
+            raise error
+
+    of = base("a")
+    of.repos = Broken()
+    plugins = plugged(module, of)
+    run_config(plugins)
+    hooks.error, hooks.where = RefusedError("multisig: refused."), "resolved"
+    with pytest.raises(dnf.exceptions.Error):
+        run(plugins, "resolved")
