@@ -10,11 +10,13 @@ from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from multisig.errors import UncheckedSignatureError
 from multisig.evidence import Candidate, Evidence
-from multisig.openpgp import Checked, Engine, Outcome, Signature
+from multisig.openpgp import Checked, Engine, Grouping, Outcome, Signature
 from multisig.policy import Key, Policy, Rule
 from multisig.statement import Kind
 from multisig.vendor import HeaderEvidence, header_evidence
 from multisig.verdict import Approval, ReleaseStanding, Verdict, approval, judge, plan
+
+_Identity = Tuple[str, bytes, str]
 
 
 @dataclass
@@ -47,7 +49,8 @@ class Checker:
         self._engine = engine
         self._pool = pool
         self._now = now
-        self._checked: "Dict[Tuple[str, bytes, str], Future[Checked]]" = {}
+        self._together = engine.verify_together if isinstance(engine, Grouping) else None
+        self._checked: "Dict[_Identity, Tuple[Future[List[Checked]], int]]" = {}
 
     def begin(self, case: Case) -> None:
         """Start on the signatures that ``verify`` will need first, without waiting for them."""
@@ -99,18 +102,25 @@ class Checker:
         )  # fmt: skip
 
     def _approval(self, candidate: Candidate, case: Case) -> "Approval | str":
-        checked = self._checked[_identity(candidate)].result()
+        group, place = self._checked[_identity(candidate)]
+        checked = group.result()[place]
         return approval(candidate, checked, self._policy, self._now, lapsed_count=case.lapsed_count)
 
     def _start(self, candidates: Sequence[Candidate]) -> None:
         """Have the engine verify, in the background, what it has not been given yet in this run."""
-        for candidate in candidates:
-            identity = _identity(candidate)
+        groups: Dict[object, List[Candidate]] = {}
+        for identity, candidate in {_identity(candidate): candidate for candidate in candidates}.items():
             if identity not in self._checked:
-                self._checked[identity] = self._pool.submit(self._verify_one, candidate)
+                groups.setdefault(candidate.statement if self._together else identity, []).append(candidate)
+        for group in groups.values():
+            future = self._pool.submit(self._verify_group, group)
+            self._checked.update((_identity(item), (future, place)) for place, item in enumerate(group))
 
-    def _verify_one(self, candidate: Candidate) -> Checked:
-        return self._check(candidate.data, candidate.signature, candidate.key)
+    def _verify_group(self, group: Sequence[Candidate]) -> List[Checked]:
+        """Signatures over one statement: together where the engine can, and what is left one by one."""
+        asked = [(item.signature, item.key.public) for item in group]
+        found = self._together(group[0].data, asked) if self._together and len(group) > 1 else [None] * len(group)
+        return [checked or self._check(item.data, item.signature, item.key) for checked, item in zip(found, group)]
 
     def _check(self, data: bytes, signature: Signature, key: Key) -> Checked:
         """What the engine finds of a signature over ``data``; BAD where it does not come to an end. Thread-safe."""
@@ -120,6 +130,6 @@ class Checker:
             return Checked(Outcome.BAD, str(error))
 
 
-def _identity(candidate: Candidate) -> Tuple[str, bytes, str]:
+def _identity(candidate: Candidate) -> _Identity:
     packet = hashlib.sha256(candidate.signature.packet).digest()
     return candidate.statement, packet, candidate.key.fingerprint

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from multisig.openpgp.armor import MAX_ARMORED_SIGNATURE, armor, dearmor
 from multisig.openpgp.keys import KeyRequirements, key_problem, parse_public_key
-from multisig.openpgp.model import Checked, Engine, Outcome, PublicKey, Signature, Subkey
+from multisig.openpgp.model import Checked, Engine, Grouping, Outcome, PublicKey, Signature, Subkey
 from multisig.openpgp.packets import parse_signature, parse_signature_packet
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ __all__ = [
     "Checked",
     "Engine",
     "GpgvEngine",
+    "Grouping",
     "KeyRequirements",
     "Outcome",
     "PublicKey",

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Verification by gpgv: one short-lived process per signature and key.
+"""Verification by gpgv: one short-lived process for each signature and key, or for several that are all good.
 
-gpgv is given nothing but one key, one signature and the bytes signed, and it cannot write, fetch or ask for anything.
+gpgv is given nothing but keys, signatures and the bytes signed, and it cannot write, fetch or ask for anything.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ import threading
 import time
 import weakref
 from types import TracebackType
-from typing import Callable, Dict, Iterator, Optional, Tuple, Type
+from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Type, Union
 
 from multisig.errors import EngineError, SignatureFormatError, UncheckedSignatureError
 from multisig.openpgp.keys import keyring_for
 from multisig.openpgp.model import Checked, Outcome, PublicKey, Signature
 from multisig.openpgp.packets import canonical
 from multisig.openpgp.premises import conclude, settle
-from multisig.openpgp.status import judge
+from multisig.openpgp.status import judge, judge_together
 
 #: Where gpgv is looked for; PATH is not, since it belongs to whoever started the program.
 _PLACES = ("/usr/bin/gpgv", "/bin/gpgv", "/usr/local/bin/gpgv")
@@ -36,6 +36,8 @@ _MAX_OUTPUT = 64 * 1024
 
 #: Bytes up to which what was signed stays in a temporary file, to be used again.
 _KEPT = 16 * 1024
+#: Signatures that one process is given at most.
+_MOST_TOGETHER = 16
 _INSTALL = "install it: apt install gpgv, dnf install gnupg2"
 
 
@@ -98,18 +100,57 @@ class GpgvEngine:
         with this signature within its time, memory and output, or is ended by a signal.
         """
         now = int(self._clock())
+        packet = self._prepare(signature, key, now)
+        if isinstance(packet, Checked):
+            return packet
+        keyring = self._keyring([(signature, key)])
+        with self._content(data) as content:
+            returncode, status, complaint = self._run(keyring, content, packet)
+        return conclude(judge(returncode, status, _last_line(complaint), signature, key), key, now)
+
+    def verify_together(self, data: bytes, asked: Sequence[Tuple[Signature, PublicKey]]) -> List[Optional[Checked]]:
+        """What one process finds of several signatures over the same ``data``, where it finds all of them valid.
+
+        None of each that has to be asked about by itself: all of them where gpgv finds fault with any. Left out from
+        the beginning are signatures that ``verify`` would not ask gpgv about, and all but the first of a key.
+        Thread-safe. Raises EngineError where gpgv cannot be run at all.
+        """
+        found: List[Optional[Checked]] = [None] * len(asked)
+        now = int(self._clock())
+        chosen: Dict[str, Tuple[int, bytes]] = {}
+        for place, (signature, key) in enumerate(asked):
+            packet = self._prepare(signature, key, now)
+            if not isinstance(packet, Checked) and len(chosen) < _MOST_TOGETHER:
+                chosen.setdefault(key.fingerprint, (place, packet))
+        if len(chosen) < 2 or self._late:
+            return found
+        together = [asked[place] for place, _ in chosen.values()]
+        packets = b"".join(packet for _, packet in chosen.values())
+        keyring = self._keyring(together)
+        try:
+            with self._content(data) as content:
+                returncode, status, _ = self._run(keyring, content, packets)
+        except UncheckedSignatureError:
+            return found
+        for (place, _), checked in zip(chosen.values(), judge_together(returncode, status, together)):
+            found[place] = conclude(checked, asked[place][1], now)
+        return found
+
+    def _prepare(self, signature: Signature, key: PublicKey, now: int) -> Union[Checked, bytes]:
+        """The packet to give to gpgv, or the finding where gpgv need not be asked."""
         settled = settle(signature, key, now, late=self._late)
         if settled is not None:
             return settled
         try:
-            packet = canonical(signature)
+            return canonical(signature)
         except SignatureFormatError as error:
             return Checked(Outcome.BAD, str(error))
-        identity = f"{_digest(key.binary)}-{signature.issuer_keyid}"
-        keyring = self._file(f"key-{identity}", lambda: keyring_for(key, signature))
-        with self._content(data) as content:
-            returncode, status, complaint = self._run(keyring, content, packet)
-        return conclude(judge(returncode, status, _last_line(complaint), signature, key), key, now)
+
+    def _keyring(self, asked: Sequence[Tuple[Signature, PublicKey]]) -> str:
+        """The file that holds the keys, in this order, with what verifying these signatures needs of each."""
+        names = [f"{_digest(key.binary)}-{signature.issuer_keyid}" for signature, key in asked]
+        name = names[0] if len(names) == 1 else _digest("\n".join(names).encode())
+        return self._file(f"key-{name}", lambda: b"".join(keyring_for(key, signature) for signature, key in asked))
 
     @contextlib.contextmanager
     def _content(self, data: bytes) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import Iterator, Optional, Protocol, Tuple, Union
+from typing import Iterator, List, Optional, Protocol, Sequence, Tuple, Union, runtime_checkable
 
 
 @dataclass(frozen=True)
@@ -140,4 +140,16 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Release temporary files."""
+        ...
+
+
+@runtime_checkable
+class Grouping(Protocol):
+    """An engine for which it costs less to be asked about several signatures over the same bytes at once."""
+
+    def verify_together(self, data: bytes, asked: Sequence[Tuple[Signature, PublicKey]]) -> List[Optional[Checked]]:
+        """What ``verify`` would find of each, or None of those that it has to be asked about by itself.
+
+        Raises EngineError where the engine cannot be used at all.
+        """
         ...

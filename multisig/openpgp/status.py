@@ -8,7 +8,7 @@ for revoked and expired keys, and VALIDSIG comes with those too.
 from __future__ import annotations
 
 import re
-from typing import Dict, List, NoReturn, Optional
+from typing import Dict, List, NoReturn, Optional, Sequence, Tuple
 
 from multisig.errors import UncheckedSignatureError
 from multisig.openpgp.model import Checked, Outcome, PublicKey, Signature
@@ -85,6 +85,30 @@ def judge(returncode: int, status: bytes, complaint: str, signature: Signature, 
     return _judge_validity(lines, signature, key)
 
 
+def judge_together(returncode: int, status: bytes, asked: Sequence[Tuple[Signature, PublicKey]]) -> List[Checked]:
+    """The findings about signatures that gpgv was given one after the other, where every one of them is valid.
+
+    Where anything at all is not as it should be the list is empty, and nothing is said about any of them:
+
+    1. exit code 0;
+    2. the status output is one part for each signature, begun by its NEWSIG, and nothing before the first;
+    3. each part by itself is what ``judge`` would find good for the signature and key of its place, or good but for the
+       key's having expired.
+    """
+    lines = _split(status)
+    if returncode or not lines or lines[0][0] != "NEWSIG":
+        return []
+    parts: List[Dict[str, List[str]]] = []
+    for keyword, arguments in lines:
+        if keyword == "NEWSIG":
+            parts.append({})
+        parts[-1].setdefault(keyword, []).append(arguments)
+    if len(parts) != len(asked) or any(part.keys() - _HARMLESS - set(_ONCE) for part in parts):
+        return []
+    found = [_judge_validity(part, signature, key) for part, (signature, key) in zip(parts, asked)]
+    return found if all(checked.outcome in (Outcome.GOOD, Outcome.EXPIRED_KEY) for checked in found) else []
+
+
 def _judge_validity(lines: Dict[str, List[str]], signature: Signature, key: PublicKey) -> Checked:
     """Steps 4 to 6."""
     counts = tuple(len(lines.get(keyword, ())) for keyword in _ONCE)
@@ -115,17 +139,27 @@ def _judge_validity(lines: Dict[str, List[str]], signature: Signature, key: Publ
 
 def _read(status: bytes) -> Optional[Dict[str, List[str]]]:
     """The arguments of each keyword, in order; None where a line is no status line or the last one is cut off."""
-    lines: Dict[str, List[str]] = {}
+    lines = _split(status)
+    if lines is None:
+        return None
+    read: Dict[str, List[str]] = {}
+    for keyword, arguments in lines:
+        read.setdefault(keyword, []).append(arguments)
+    return read
+
+
+def _split(status: bytes) -> Optional[List[Tuple[str, str]]]:
+    """Each line's keyword and arguments; None where a line is no status line or the last one is cut off."""
     if not status:
-        return lines
+        return []
     if not status.endswith(b"\n"):
         return None
+    lines = []
     for line in status[:-1].split(b"\n"):
         match = _LINE.fullmatch(line)
         if match is None:
             return None
-        arguments = (match[2] or b"").decode("utf-8", errors="replace")
-        lines.setdefault(match[1].decode("ascii"), []).append(arguments)
+        lines.append((match[1].decode("ascii"), (match[2] or b"").decode("utf-8", errors="replace")))
     return lines
 
 

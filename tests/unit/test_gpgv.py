@@ -9,15 +9,20 @@ import resource
 import stat
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
-from typing import Callable, Dict, Iterator, Tuple
+from typing import Callable, Dict, Iterator, List, Tuple
 
 import pytest
 
+from fixtures.openpgp.building import sign
+from fixtures.openpgp.model import theirs
+from fixtures.openpgp.secrets import ed25519_key
 from multisig.errors import EngineError
 from multisig.openpgp.gpgv import GpgvEngine
-from multisig.openpgp.model import Outcome
-from multisig.openpgp.packets import parse_signature
+from multisig.openpgp.keys import parse_public_key
+from multisig.openpgp.model import Outcome, PublicKey, Signature
+from multisig.openpgp.packets import parse_signature, parse_signature_packet
 from tests.unit.openpgp_keys import DATA, PAST, Home, People
 
 IN_TIME = "20240103T000000"
@@ -303,3 +308,81 @@ def test_a_signature_from_after_the_keys_end_is_bad_but_where_it_is_asked_for(pa
         assert late.verify(DATA, signature, renewed).outcome is Outcome.GOOD
         assert late.verify(DATA, signature, revoked).outcome is Outcome.REVOKED_KEY
         assert late.verify(DATA + b"x", signature, before).outcome is Outcome.BAD
+
+
+# Several signatures by one process.
+
+
+class Counting(GpgvEngine):
+    """The real gpgv, and how often it was started."""
+
+    started = 0
+
+    def _run(self, keyring: str, content: str, packet: bytes) -> Tuple[int, bytes, bytes]:
+        self.started += 1
+        return super()._run(keyring, content, packet)
+
+
+def asked(people: People, *names: str) -> List[Tuple[Signature, PublicKey]]:
+    return [(people.signature(name, at=IN_TIME), people.key(name)) for name in names]
+
+
+def test_good_signatures_over_one_statement_cost_one_process(people: People) -> None:
+    three = asked(people, "marek", "joanna", "lapsing")
+    with contextlib.closing(Counting()) as engine:
+        found = engine.verify_together(DATA, three)
+        assert [checked and checked.outcome for checked in found] == [
+            Outcome.GOOD, Outcome.GOOD, Outcome.EXPIRED_KEY
+        ]  # fmt: skip
+        assert [checked and checked.issuer for checked in found] == [
+            signature.issuer_fingerprint for signature, _ in three
+        ]
+        assert engine.started == 1
+        assert found == [engine.verify(DATA, *one) for one in three]
+
+
+def test_one_bad_signature_among_several_leaves_all_to_be_asked_about_one_by_one(people: People) -> None:
+    others = parse_signature(people.sign("joanna", data=b"something else", at=IN_TIME)), people.key("joanna")
+    with contextlib.closing(Counting()) as engine:
+        for place in range(3):
+            three = asked(people, "marek", "lapsing")
+            three.insert(place, others)
+            assert engine.verify_together(DATA, three) == [None, None, None]
+        assert engine.started == 3
+
+
+def test_what_gpgv_need_not_be_asked_about_spoils_nothing_for_the_others(people: People) -> None:
+    ahead = replace(people.signature("rafal"), created=2**32 - 1)
+    three = [*asked(people, "marek", "joanna"), (ahead, people.key("rafal"))]
+    with contextlib.closing(Counting()) as engine:
+        found = engine.verify_together(DATA, three)
+        assert [checked and checked.outcome for checked in found] == [Outcome.GOOD, Outcome.GOOD, None]
+
+
+def test_of_two_signatures_of_one_key_the_second_is_left(people: People) -> None:
+    again = parse_signature(people.sign("marek", at="20240104T000000")), people.key("marek")
+    with contextlib.closing(Counting()) as engine:
+        found = engine.verify_together(DATA, [*asked(people, "marek", "joanna"), again])
+        assert [checked and checked.outcome for checked in found] == [Outcome.GOOD, Outcome.GOOD, None]
+        assert engine.verify_together(DATA, asked(people, "marek")) == [None]
+        assert engine.verify_together(DATA, []) == []
+        assert engine.started == 1
+
+
+def test_at_most_sixteen_signatures_are_given_to_one_process() -> None:
+    many = [ed25519_key(f"one of {number}") for number in range(18)]
+    pairs = [(parse_signature_packet(sign(secret, DATA)), parse_public_key(theirs(secret))) for secret in many]
+    with GpgvEngine() as engine:
+        found = engine.verify_together(DATA, pairs)
+    assert [checked and checked.outcome for checked in found] == [Outcome.GOOD] * 16 + [None] * 2
+
+
+@pytest.mark.parametrize("text", ["kill -9 $$", "exit 2", "yes '[GNUPG:] SIG_ID x' | head -c 100000 >&$fd", "sleep 9"])
+def test_a_gpgv_that_fails_on_several_is_asked_about_each(people: People, tmp_path: Path, text: str) -> None:
+    with GpgvEngine(script(tmp_path, text), timeout=0.3) as engine:
+        assert engine.verify_together(DATA, asked(people, "marek", "joanna")) == [None, None]
+
+
+def test_no_gpgv_for_several_is_an_error_too(people: People, tmp_path: Path) -> None:
+    with GpgvEngine(str(tmp_path / "no")) as engine, pytest.raises(EngineError, match="install it"):
+        engine.verify_together(DATA, asked(people, "marek", "joanna"))

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from fixtures.openpgp.building import Recipe, keyid, sign, sub
 from fixtures.openpgp.everything import all_vectors
 from fixtures.openpgp.model import DATA, MAREK, Expected, Vector, theirs
+from fixtures.openpgp.secrets import ed25519_key
 from multisig.errors import KeyFormatError, SignatureFormatError
 from multisig.openpgp.engines import open_engine
+from multisig.openpgp.gpgv import GpgvEngine
 from multisig.openpgp.keys import KeyRequirements, key_problem, parse_public_key
 from multisig.openpgp.model import Engine, Outcome
 from multisig.openpgp.packets import parse_signature, parse_signature_packet
@@ -81,6 +83,36 @@ def test_only_few_vectors_are_beyond_what_two_engines_can_agree_on() -> None:
         "good-renewed-alone",
         "good-subkey-renewed-alone",
     }
+
+
+FIRST, LAST = ed25519_key("the first of three"), ed25519_key("the last of three")
+
+
+@pytest.mark.parametrize("name", [vector.name for vector in VECTORS.values() if vector.data == DATA])
+def test_together_with_good_ones_a_vector_comes_to_what_it_comes_to_alone(name: str, together: GpgvEngine) -> None:
+    """Neither does a good signature lend anything to its neighbours, nor does a bad one take anything from them."""
+    vector = VECTORS[name]
+    try:
+        asked = [
+            (parse_signature_packet(sign(FIRST, DATA)), parse_public_key(theirs(FIRST))),
+            (parse_signature(vector.signature), parse_public_key(vector.key)),
+            (parse_signature_packet(sign(LAST, DATA)), parse_public_key(theirs(LAST))),
+        ]
+    except (SignatureFormatError, KeyFormatError):
+        assert vector.expected in (Expected.SIGNATURE_FORM, Expected.KEY_FORM)
+        return
+    alone = [together.verify(DATA, signature, key) for signature, key in asked]
+    found = together.verify_together(DATA, asked)
+    assert found in (alone, [alone[0], None, alone[2]], [None, None, None])
+    valid = alone[1].outcome in (Outcome.GOOD, Outcome.EXPIRED_KEY)
+    assert (found == alone) is valid
+    assert together.verify_together(DATA, asked[::-1]) == found[::-1]
+
+
+@pytest.fixture(scope="module")
+def together() -> Iterator[GpgvEngine]:
+    with GpgvEngine() as one:
+        yield one
 
 
 @pytest.fixture(scope="module")

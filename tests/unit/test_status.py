@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import List, Sequence, Tuple
 
 import pytest
 
 from multisig.openpgp.model import Outcome, PublicKey, Signature
-from multisig.openpgp.status import judge
+from multisig.openpgp.status import judge, judge_together
 
 PRIMARY = "0123456789ABCDEF0123456789ABCDEF01234567"
 SUBKEY = "76543210FEDCBA9876543210FEDCBA9876543210"
@@ -130,3 +131,75 @@ def test_a_key_that_only_certifies_cannot_have_signed() -> None:
         Outcome.BAD,
         "the signature is by a part of the key that is not for signing",
     )
+
+
+# Several signatures by one process.
+
+OTHER_PRIMARY = PRIMARY[::-1]
+OTHER_KEY = replace(KEY, fingerprint=OTHER_PRIMARY)
+OTHER = replace(SIGNATURE, issuer_fingerprint=OTHER_PRIMARY, issuer_keyid=OTHER_PRIMARY[-16:], created=1_700_000_001)
+FIRST = [NEW, GOOD, VALID]
+SECOND = [
+    NEW,
+    f"GOODSIG {OTHER_PRIMARY[-16:]} Joanna",
+    f"VALIDSIG {OTHER_PRIMARY} 2023-11-14 1700000001 0 4 0 22 10 00 {OTHER_PRIMARY}",
+]
+ASKED = [(SIGNATURE, KEY), (OTHER, OTHER_KEY)]
+
+
+def together(*lines: str, code: int = 0, asked: Sequence[Tuple[Signature, PublicKey]] = ASKED) -> List[Outcome]:
+    status = "".join(f"[GNUPG:] {line}\n" for line in lines)
+    return [checked.outcome for checked in judge_together(code, status.encode(), asked)]
+
+
+def test_good_signatures_are_told_apart_by_their_places() -> None:
+    assert together(*FIRST, *SECOND) == [Outcome.GOOD, Outcome.GOOD]
+    (one, two) = judge_together(0, "".join(f"[GNUPG:] {line}\n" for line in FIRST + SECOND).encode(), ASKED)
+    assert (one.primary, two.primary) == (PRIMARY, OTHER_PRIMARY)
+    expired = [line.replace("GOODSIG", "EXPKEYSIG") for line in SECOND]
+    assert together(*FIRST, "KEY_CONSIDERED x 0", *expired) == [Outcome.GOOD, Outcome.EXPIRED_KEY]
+
+
+NOT_TOGETHER = {
+    "nothing": [],
+    "in another order": [*SECOND, *FIRST],
+    "the first twice": [*FIRST, *FIRST],
+    "one of two": FIRST,
+    "one more": [*FIRST, *SECOND, *FIRST],
+    "a part without anything": [*FIRST, NEW],
+    "an empty part between": [*FIRST, NEW, *SECOND],
+    "two good ones in one part": [*FIRST, *SECOND[1:]],
+    "parts that begin late": ["KEY_CONSIDERED x 0", *FIRST, *SECOND],
+    "a good one before the first": [GOOD, VALID, *FIRST, *SECOND],
+    "two verdicts in one part": [*FIRST, GOOD, *SECOND],
+    "two descriptions in one part": [*FIRST, VALID, *SECOND],
+    "another date": [*FIRST, *(line.replace("1700000001", "1700000000") for line in SECOND)],
+    "another algorithm": [*FIRST, *(line.replace(" 22 10 ", " 1 10 ") for line in SECOND)],
+    "another class": [*FIRST, *(line.replace(" 10 00 ", " 10 01 ") for line in SECOND)],
+    "another primary": [*FIRST, *(line.replace(f"00 {OTHER_PRIMARY}", f"00 {PRIMARY}") for line in SECOND)],
+    "words exchanged": [FIRST[0], SECOND[1], FIRST[2], SECOND[0], FIRST[1], SECOND[2]],
+}
+
+
+@pytest.mark.parametrize("lines", NOT_TOGETHER.values(), ids=NOT_TOGETHER.keys())
+def test_where_anything_does_not_fit_nothing_is_said_about_any(lines: List[str]) -> None:
+    assert together(*lines) == []
+
+
+@pytest.mark.parametrize("keyword", FAILURES + OTHERS)
+@pytest.mark.parametrize("place", range(7))
+def test_no_failure_and_no_unknown_keyword_anywhere_among_several(keyword: str, place: int) -> None:
+    lines = [*FIRST, *SECOND]
+    lines.insert(place, f"{keyword} {PRIMARY[-16:]} x")
+    assert together(*lines) == []
+
+
+@pytest.mark.parametrize("code", [1, 2, 3, -9])
+def test_no_exit_code_but_zero_among_several(code: int) -> None:
+    assert together(*FIRST, *SECOND, code=code) == []
+
+
+def test_output_that_is_cut_off_or_no_status_output_says_nothing_about_several() -> None:
+    whole = "".join(f"[GNUPG:] {line}\n" for line in FIRST + SECOND).encode()
+    for status in (whole[:-1], whole + b"hello\n", b"\n" + whole, whole.replace(b"[GNUPG:] VALIDSIG", b"VALIDSIG", 1)):
+        assert judge_together(0, status, ASKED) == []
