@@ -28,7 +28,7 @@ from multisig.repositories import Listing, ReleaseSource, Repositories
 from multisig.statement import Digests, Kind
 from multisig.subjects import Progress
 from multisig.subjects.rpm import RpmSubject, read_identity, read_rpm
-from multisig.traits import guarding_rules, planned_traits, quorum_rule, rpm_traits
+from multisig.traits import FILE_SIGNATURES, file_signatures_allowed, package_rules, planned_traits, quorum_rule
 from multisig.vendor import UNSEEN
 from multisig.verdict import (
     NO_REPOSITORY,
@@ -259,14 +259,10 @@ class Gate:
             return _settled(Judged(self._judge_unfit(fd, path, package, error)))
         if package.nevra and subject.name != package.nevra:
             return _settled(Judged(_not_the_planned(package, subject.name)))
-        traits = rpm_traits(subject, package.repo)
-        rules = matching_rules(self._policy, traits)
-        if rules:
-            # A rule that only guards the policy adds to those that match; it never stands in for one.
-            rules += guarding_rules(self._policy, subject)
-        if subject.file_signatures and not any(_takes_file_signatures(rule) for rule in rules):
-            message = "the package carries file signatures, which its content's signers did not sign"
-            return _settled(Judged(refuse(subject.name, package.repo, Code.MALFORMED_RPM, message), subject.digests))
+        rules = package_rules(self._policy, subject, package.repo)
+        if not file_signatures_allowed(subject, rules):
+            refused = refuse(subject.name, package.repo, Code.MALFORMED_RPM, FILE_SIGNATURES)
+            return _settled(Judged(refused, subject.digests))
         case, judged = self._judge_subject(subject, package, rules)
         if any(rule.require for rule in rules):
             for look in Look:
@@ -379,8 +375,6 @@ def _settled(judged: Judged) -> "Future[Judged]":
     return future
 
 
-def _takes_file_signatures(rule: Rule) -> bool:
-    return rule.file_signatures or rule.exempt is not None or rule.signed_by is not None
 
 
 def _not_the_planned(package: Package, found: str) -> Verdict:

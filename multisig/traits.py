@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import re
-from typing import Optional, Tuple
+from typing import Optional, Sequence, Tuple
 
-from multisig.policy import ContentTraits, Policy, Requirement, Rule, Traits
+from multisig.policy import ContentTraits, Policy, Requirement, Rule, Traits, matching_rules
 from multisig.subjects.rpm import RpmSubject
 
 # Whoever may ship these could switch the checks off: the policy, the plugins and the checker, rpm's macros.
@@ -19,6 +19,9 @@ _GUARDED = re.compile(
     rb"|(/usr)?/lib(64)?/rpm-plugins/multisig[^/]*\Z|(/usr(/local)?)?/(s?bin|libexec)/multisig[^/]*(/|\Z)",
     re.DOTALL,
 )
+
+FILE_SIGNATURES = "the package carries file signatures, which its content's signers did not sign"
+"""Why a package is refused for which ``file_signatures_allowed`` is false."""
 
 
 def planned_traits(name: str, obsoletes: Tuple[str, ...], repo: str) -> Traits:
@@ -35,6 +38,20 @@ def rpm_traits(subject: RpmSubject, repo: str) -> Traits:
         provides=subject.provides,
     )
     return Traits(kind="rpm", repo=repo, name=subject.package, obsoletes=subject.obsoletes, content=content)
+
+
+def package_rules(policy: Policy, subject: RpmSubject, repo: str) -> Tuple[Rule, ...]:
+    """All rules that a package at hand has to satisfy, by its own header."""
+    rules = matching_rules(policy, rpm_traits(subject, repo))
+    # A rule that only guards the policy adds to those that match; it never stands in for one.
+    return rules + guarding_rules(policy, subject) if rules else ()
+
+
+def file_signatures_allowed(subject: RpmSubject, rules: Sequence[Rule]) -> bool:
+    """Whether the package carries no signatures of files in its unsigned header, or one of its rules takes them."""
+    return not subject.file_signatures or any(
+        rule.file_signatures or rule.exempt is not None or rule.signed_by is not None for rule in rules
+    )
 
 
 def guarding_rules(policy: Policy, subject: RpmSubject) -> Tuple[Rule, ...]:

@@ -18,7 +18,13 @@ from multisig.text import plain
 EPILOG = "Exit codes: 0 accepted, 1 refused, 2 could not be judged (which is never taken for accepted)."
 
 # Commands with --json, which answers errors too, and their modules.
-_ANSWERS = {"verify": "verify", "diff": "diff", "release verify": "releaseverify", "policy": "policy"}
+_ANSWERS = {
+    "verify": "verify",
+    "diff": "diff",
+    "status": "status",
+    "release verify": "releaseverify",
+    "policy": "policy",
+}
 
 
 class Parser(argparse.ArgumentParser):
@@ -104,7 +110,20 @@ def build_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"multisig {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
-    for add in (_manifest, _diff, _sign, _merge, _publish, _index, _verify, _release, _policy, _keys, _history):
+    for add in (
+        _manifest,
+        _diff,
+        _sign,
+        _merge,
+        _publish,
+        _index,
+        _verify,
+        _status,
+        _release,
+        _policy,
+        _keys,
+        _history,
+    ):
         add(commands)
     return parser
 
@@ -201,6 +220,17 @@ def _verify(commands: "argparse._SubParsersAction[Parser]") -> None:
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("paths", metavar="FILE|DIR", nargs="+")
+
+
+def _status(commands: "argparse._SubParsersAction[Parser]") -> None:
+    parser = _command(commands, "status", "status", "say who signed which package of a repository, and who is missing")
+    parser.add_argument("--policy", metavar="P", default=paths.POLICY, help="default: %(default)s")
+    parser.add_argument("--repo", metavar="ID", help="its id, for rules that name repositories; default: all rules")
+    parser.add_argument("--at", metavar="TIME", help="judge as of this time (ISO 8601, UTC if it names no zone)")
+    parser.add_argument("--all", action="store_true", help="also the packages that need nobody, where there are many")
+    parser.add_argument("--html", metavar="OUT", help="write a page that a browser shows, instead")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("repository", metavar="REPODIR")
 
 
 def _release(commands: "argparse._SubParsersAction[Parser]") -> None:

@@ -25,7 +25,7 @@ from multisig.policy.model import (
 from multisig.policy.parse import parse_policy
 from multisig.policy.publishing import publishing_policy
 from multisig.policy.select import ContentTraits, Traits, matching_rules, release_rules, undecided_rules
-from multisig.policy.standing import can_sign
+from multisig.policy.standing import can_sign, key_end
 from multisig.policy.store import PolicyFiles, load_policy, read_policy
 
 __all__ = [
@@ -47,6 +47,7 @@ __all__ = [
     "Traits",
     "can_sign",
     "describe",
+    "key_end",
     "leaves",
     "lint",
     "load_policy",

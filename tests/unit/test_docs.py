@@ -143,6 +143,24 @@ def test_the_example_of_a_comparison_has_the_keys_and_words_that_diff_prints() -
     assert f"which are {groups} and `{Group.TAGS.value}`" in " ".join(page.split())
 
 
+def test_the_status_example_has_the_keys_that_status_prints() -> None:
+    from multisig.cli.statusjson import survey_json
+    from multisig.survey import Content
+    from tests.unit.core import digests
+    from tests.unit.survey_bench import package, some_policy, survey
+
+    (text,) = _blocks(_page("docs/formats.md"), "status")
+    by = some_policy()
+    row = package(by, "hello-0:1.0-1.noarch", ["marek"], [Content(digests("other"), ("joanna",))])
+    shown, printed = json.loads(text), json.loads(survey_json(survey(by, [row])))
+    assert list(shown) == list(printed)
+    assert list(shown["totals"]) == list(printed["totals"])
+    assert list(shown["policy"]) == list(printed["policy"])
+    for key in ("releases", "people", "packages"):
+        assert list(shown[key][0]) == list(printed[key][0])
+    assert list(shown["packages"][0]["others"][0]) == list(printed["packages"][0]["others"][0])
+
+
 def _options() -> Iterator[Tuple[str, str]]:
     """Every command with each of its options, by its longest name."""
     waiting: List[Tuple[str, argparse.ArgumentParser]] = [("", cli.build_parser())]

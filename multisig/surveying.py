@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Reads a repository for ``multisig.survey``: every header, every signature that could count, each verified once.
+
+Payloads are not looked at: who signed what is asked here, and that the bytes are those is ``multisig verify``'s to say.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple
+
+from multisig.bundle import MAX_BUNDLE, SUFFIX
+from multisig.errors import MalformedRpmError, UnreadableError
+from multisig.evidence import Evidence as Found
+from multisig.files import open_regular, read_bounded
+from multisig.merging import Grader
+from multisig.openpgp import Engine
+from multisig.policy import Policy, Rule, publishing_policy
+from multisig.publishing.evidence import Evidence
+from multisig.publishing.repository import BATCHES
+from multisig.statement import Digests
+from multisig.subjects import Progress
+from multisig.subjects.rpm import RpmSubject, read_rpm
+from multisig.subjects.signatures import HeaderSignatures, read_header_signatures, signed_bytes
+from multisig.survey import Content, Row, make_row
+from multisig.traits import FILE_SIGNATURES, file_signatures_allowed, package_rules
+from multisig.vendor import UNSEEN, HeaderEvidence, header_evidence
+from multisig.verdict import Code, Verdict, judge, refuse
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A package file, by its path from the repository's top: what it holds, or why that cannot be told."""
+
+    file: str
+    subject: Optional[RpmSubject]
+    signatures: Optional[HeaderSignatures]
+    problem: Optional[Verdict]
+    has_bundle: bool
+
+
+class Surveyor:
+    """Surveys the packages below ``folder`` under the rules for the repository ``repo``; under every rule that asks for
+    signatures where that is None. ``now`` in seconds since the epoch; ``pool`` verifies signatures."""
+
+    def __init__(
+        self, folder: str, repo: Optional[str], policy: Policy, engine: Engine, pool: Executor, *, now: int
+    ) -> None:
+        self._folder = folder
+        self._repo = repo or folder
+        # Whether the repository is released is asked once, not of each package.
+        self._policy = publishing_policy(policy, repo)
+        self._engine = engine
+        self._pool = pool
+        self._now = now
+        self.notes: List[str] = []
+
+    def rows(self, progress: Optional[Progress] = None) -> Tuple[Row, ...]:
+        """A row for each package file, sorted by name; ``progress`` is told of each file once it has been read.
+
+        Raises UnreadableError where the folder cannot be read. Bundles that cannot be are noted.
+        """
+        packages = []
+        for file in self.files():
+            packages.append(self._read(file))
+            if progress is not None:
+                progress(1)
+        evidence = self._evidence(packages)
+        rows = [self._row(package, evidence) for package in packages]
+        return tuple(sorted(rows, key=lambda row: (row.verdict.name, row.file)))
+
+    def files(self) -> List[str]:
+        """Every *.rpm below the folder, by its path from there, sorted; folders that begin with a dot left out."""
+        found: List[str] = []
+
+        def failed(error: OSError) -> None:
+            raise UnreadableError(f"cannot be read: {error.strerror}", path=error.filename)
+
+        for inside, folders, names in os.walk(self._folder, onerror=failed):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            for name in names:
+                if name.endswith(".rpm") and not name.startswith("."):
+                    found.append(os.path.relpath(os.path.join(inside, name), self._folder))
+        return sorted(found)
+
+    def _read(self, file: str) -> _Read:
+        path = os.path.join(self._folder, file)
+        has_bundle = os.path.lexists(path + SUFFIX)
+        try:
+            fd = open_regular(path)
+            try:
+                return _Read(file, read_rpm(fd), read_header_signatures(fd), None, has_bundle)
+            finally:
+                os.close(fd)
+        except (MalformedRpmError, UnreadableError) as error:
+            return _Read(file, None, None, refuse(file, self._repo, Code(error.code), error.message), has_bundle)
+
+    # Evidence
+
+    def _evidence(self, packages: Sequence[_Read]) -> Evidence:
+        names = {package.subject.name for package in packages if package.subject is not None}
+        evidence = Evidence(lambda name: name in names)
+        beside = [package.file + SUFFIX for package in packages if package.has_bundle]
+        for path in [*beside, *self._batches()]:
+            try:
+                evidence.add(read_bounded(os.path.join(self._folder, path), MAX_BUNDLE), path)
+            except UnreadableError as error:
+                self.notes.append(f"{path}: {error.message}")
+        evidence.grade(Grader(self._policy, self._engine, self._pool, now=self._now))
+        self.notes += [str(dropped) for dropped in evidence.dropped]
+        return evidence
+
+    def _batches(self) -> Iterator[str]:
+        try:
+            names = os.listdir(os.path.join(self._folder, BATCHES))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            path = os.path.join(self._folder, BATCHES)
+            raise UnreadableError(f"cannot be read: {error.strerror}", path=path) from None
+        for name in sorted(names):
+            if name.endswith(SUFFIX) and not name.startswith("."):
+                yield os.path.join(BATCHES, name)
+
+    # Rows
+
+    def _row(self, package: _Read, evidence: Evidence) -> Row:
+        subject = package.subject
+        if subject is None or package.signatures is None:
+            problem = package.problem or refuse(package.file, self._repo, Code.UNREADABLE, "could not be read")
+            return make_row(self._policy, self._now, file=package.file, verdict=problem)
+        others = self._others(subject, evidence)
+        rules = package_rules(self._policy, subject, self._repo)
+        if file_signatures_allowed(subject, rules):
+            verdict = self._verdict(package, subject, package.signatures, rules, evidence, bool(others))
+        else:
+            verdict = refuse(subject.name, self._repo, Code.MALFORMED_RPM, FILE_SIGNATURES)
+        return make_row(
+            self._policy, self._now, file=package.file, verdict=verdict, digests=subject.digests,
+            signers=verdict.signers, others=others,
+        )  # fmt: skip
+
+    def _verdict(
+        self,
+        package: _Read,
+        subject: RpmSubject,
+        signatures: HeaderSignatures,
+        rules: Tuple[Rule, ...],
+        evidence: Evidence,
+        named_otherwise: bool,
+    ) -> Verdict:
+        approving = evidence.approving(subject.name, subject.digests)
+        approvals = [word.approval for item in approving for word in item.words]
+        channels = {rule.channel for rule in rules}
+        elsewhere = dict.fromkeys(
+            f"{item.signer} signed it for {item.channel}" for item in approvals if item.channel not in channels
+        )
+        there = bool(approving) or named_otherwise or package.has_bundle
+        return judge(
+            self._policy, rules, approvals, name=subject.name, origin=self._repo, now=self._now,
+            evidence=Found((), (), (), named_otherwise) if there else None,
+            header=self._header(subject, signatures, rules), ignored=tuple(elsewhere),
+        )  # fmt: skip
+
+    def _header(self, subject: RpmSubject, signatures: HeaderSignatures, rules: Tuple[Rule, ...]) -> HeaderEvidence:
+        if not any(rule.signed_by for rule in rules):
+            return UNSEEN
+        data = signed_bytes(subject)
+        return header_evidence(
+            signatures.packets, signatures.problems, rules, self._policy, self._now,
+            lambda signature, key: self._engine.verify(data, signature, key.public),
+        )  # fmt: skip
+
+    def _others(self, subject: RpmSubject, evidence: Evidence) -> Tuple[Content, ...]:
+        """The other contents that people stand by under this name, those with the most people first."""
+        people: Dict[Digests, List[str]] = {}
+        for name, digests in sorted(evidence.dissenting(subject.name, subject.digests).items()):
+            people.setdefault(digests, []).append(name)
+        ordered = sorted(people.items(), key=lambda item: (-len(item[1]), item[0].sha256))
+        return tuple(Content(digests, tuple(names)) for digests, names in ordered)
