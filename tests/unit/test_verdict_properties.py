@@ -15,10 +15,12 @@ from multisig.evidence import Candidate
 from multisig.policy import (
     AllOf,
     AnyOf,
+    Key,
     Leaf,
     Requirement,
     Rule,
 )
+from multisig.vendor import HeaderEvidence
 from multisig.verdict import Approval, Code, plan
 from tests.unit.core import (
     PEOPLE,
@@ -87,6 +89,27 @@ def test_another_rule_never_turns_refused_into_accepted_but_where_there_was_none
     if rules and not verdict(rules, signed).accepted:
         assert not verdict([*rules, extra], signed).accepted
         assert not verdict([extra, *rules], signed).accepted
+
+
+VENDORS = [key(public_key(f"vendor {number}"), "is revoked" if number == 3 else None) for number in range(4)]
+SIGNED_BY = st.lists(st.sampled_from(VENDORS), min_size=1, max_size=3, unique_by=VENDORS.index).map(
+    lambda keys: rule(signed_by=tuple(keys))
+)
+HEADERS = st.lists(st.sampled_from(VENDORS), max_size=3, unique_by=VENDORS.index)
+
+
+@EXAMPLES
+@given(st.lists(REQUIRING | SIGNED_BY | OTHERS, min_size=1, max_size=4), APPROVALS, HEADERS, HEADERS)
+def test_each_signed_by_rule_needs_a_good_key_of_its_own_and_more_keys_never_turn_accepted_into_refused(
+    rules: List[Rule], signed: List[Approval], good: List[Key], more: List[Key]
+) -> None:
+    found = verdict(rules, signed, header=HeaderEvidence(tuple(good)))
+    for one, outcome in zip(rules, found.rules):
+        if one.signed_by is not None:
+            assert outcome.satisfied is any(item in one.signed_by and item.problem is None for item in good)
+    if found.accepted:
+        assert verdict(rules, signed, header=HeaderEvidence((*more, *good), ("is signed by a stranger",))).accepted
+        assert not any(one.signed_by for one in rules) or not verdict(rules, signed).accepted
 
 
 @EXAMPLES
