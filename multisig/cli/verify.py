@@ -6,9 +6,11 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from contextlib import closing
+from collections import deque
+from concurrent.futures import Future
+from contextlib import ExitStack, closing
 from functools import partial
-from typing import List, Mapping, Optional, Sequence, Tuple
+from typing import Deque, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 from multisig import report
 from multisig.bundle import MAX_BUNDLE
@@ -19,7 +21,7 @@ from multisig.cli.repository import Folders
 from multisig.cli.subject import base_name, bytes_to_read, hush_librpm, kind_of
 from multisig.errors import MalformedTreeError, MultisigError, UnreadableError
 from multisig.files import open_regular, read_bounded, read_if_there
-from multisig.gate import Gate, Package
+from multisig.gate import Gate, Judged, Package
 from multisig.held import Find, Look
 from multisig.openpgp import open_engine
 from multisig.policy import load_policy
@@ -30,6 +32,8 @@ from multisig.subjects.tree import manifest_digests, tree_manifest
 from multisig.verdict import Code, Verdict, refuse
 
 LOCAL = "@commandline"
+AT_ONCE = 8
+"""RPMs whose payloads may be waited for while others are read."""
 
 
 def run(options: argparse.Namespace) -> int:
@@ -71,27 +75,60 @@ class _Given:
         return {package.key: Find(bundle=self.raw) for package in packages}
 
 
+class _Running(NamedTuple):
+    """A path and what is known of it so far: the answer, or whence it will come. ``held`` is open until it is there."""
+
+    path: str
+    held: ExitStack
+    answer: "Union[Verdict, UnreadableError, Future[Judged]]"
+
+
 def _verify_all(
     gate: Gate, options: argparse.Namespace, bundle: Optional[bytes]
 ) -> Tuple[List[Verdict], Optional[MultisigError]]:
-    """A verdict on each path, and what could not be read first of all, if anything."""
+    """A verdict on each path, and what could not be read first of all, if anything.
+
+    The payloads of a few RPMs are still being proven, by the gate's threads, while the next one is read.
+    """
     verdicts: List[Verdict] = []
     failure: Optional[MultisigError] = None
+    running: Deque[_Running] = deque()
     sizes = [partial(bytes_to_read, path, options.kind) for path in options.paths]
-    with progress("verifying", lambda: sum(size() for size in sizes)) as bar:
+    with progress("verifying", lambda: sum(size() for size in sizes)) as bar, ExitStack() as all_held:
         for number, path in enumerate(options.paths):
-            with bar.part(f"verifying {base_name(path)}", sizes[number]) as advance:
-                try:
-                    verdicts.append(_verify(gate, number, path, options, bundle, advance))
-                except UnreadableError as error:
-                    failure = failure or error
-                    verdicts.append(refuse(path, options.repo, Code.UNREADABLE, str(error)))
+            held = all_held.enter_context(ExitStack())
+            advance = held.enter_context(bar.part(f"verifying {base_name(path)}", sizes[number]))
+            try:
+                running.append(_Running(path, held, _verify(gate, number, path, options, bundle, held, advance)))
+            except UnreadableError as error:
+                running.append(_Running(path, held, error))
+            while len(running) > (AT_ONCE if number + 1 < len(options.paths) else 0):
+                verdict, unreadable = _finished(running.popleft(), options.repo)
+                verdicts.append(verdict)
+                failure = failure or unreadable
     return verdicts, failure
 
 
+def _finished(running: _Running, repo: str) -> Tuple[Verdict, Optional[UnreadableError]]:
+    answer = running.answer
+    with running.held:
+        try:
+            if isinstance(answer, UnreadableError):
+                raise answer
+            return (answer if isinstance(answer, Verdict) else answer.result().verdict), None
+        except UnreadableError as error:
+            return refuse(running.path, repo, Code.UNREADABLE, str(error)), error
+
+
 def _verify(
-    gate: Gate, number: int, path: str, options: argparse.Namespace, bundle: Optional[bytes], advance: Progress
-) -> Verdict:
+    gate: Gate,
+    number: int,
+    path: str,
+    options: argparse.Namespace,
+    bundle: Optional[bytes],
+    held: ExitStack,
+    advance: Progress,
+) -> "Union[Verdict, Future[Judged]]":
     kind = kind_of(path, options.kind)
     given = _Given(path, bundle)
     if kind is Kind.TREE:
@@ -101,11 +138,8 @@ def _verify(
             return refuse(base_name(path), options.repo, Code(error.code), str(error))
         return gate.judge_digests(kind, base_name(path), digests, options.repo, given.raw).verdict
     fd = open_regular(path)
-    try:
-        if kind is Kind.FILE:
-            _, digests = hash_file(fd, path=path, progress=advance)
-            return gate.judge_digests(kind, base_name(path), digests, options.repo, given.raw).verdict
-        package = Package(number, "", "", options.repo)
-        return gate.judge_file(fd, path, package, given, progress=advance).result().verdict
-    finally:
-        os.close(fd)
+    held.callback(os.close, fd)
+    if kind is Kind.FILE:
+        _, digests = hash_file(fd, path=path, progress=advance)
+        return gate.judge_digests(kind, base_name(path), digests, options.repo, given.raw).verdict
+    return gate.judge_file(fd, path, Package(number, "", "", options.repo), given, progress=advance)

@@ -10,6 +10,8 @@ from typing import Callable, Dict, List, Sequence
 
 import pytest
 
+from fixtures.tamper import tamper_payload
+from multisig.cli.verify import AT_ONCE
 from multisig.openpgp import gpgv
 from multisig.statement import Digests, Kind, Subject
 from multisig.subjects.tree import manifest_digests, tree_manifest
@@ -172,6 +174,24 @@ def test_what_cannot_be_read_is_2_and_the_others_are_judged(bench: Bench, what: 
     assert [subject["code"] for subject in found["subjects"]] == ["unreadable", "ok"]
     assert (found["rc"], found["error"]["code"]) == (2, "unreadable")
     assert name in found["error"]["message"]
+
+
+def test_many_at_once_are_answered_in_their_order_each_with_its_own_verdict(bench: Bench) -> None:
+    """More than are proven side by side; some good, some whose payload is not the signed one, one that is not there."""
+    bundle, good = bench.bundle(*NAMES), bench.rpm.read_bytes()
+    tampered = tamper_payload(bench.rpm, bench.folder / "tampered").read_bytes()
+    paths, codes = [], []
+    for number in range(3 * AT_ONCE):
+        bad = number % 5 == 2
+        paths.append(bench.write(f"{number}.rpm", tampered if bad else good))
+        bench.write(f"{number}.rpm.msig", bundle)
+        codes.append("payload-mismatch" if bad else "ok")
+    paths[AT_ONCE + 1].unlink()
+    codes[AT_ONCE + 1] = "unreadable"
+    found = bench.verify(*paths)
+    assert [subject["code"] for subject in found["subjects"]] == codes
+    assert found["rc"] == 2
+    assert str(paths[AT_ONCE + 1]) in found["error"]["message"]
 
 
 def test_a_folder_where_a_file_is_due_is_2(bench: Bench) -> None:
