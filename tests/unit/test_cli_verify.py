@@ -10,6 +10,8 @@ from typing import Callable, Dict, List, Sequence
 
 import pytest
 
+from fixtures.rpmedit import STRING, Rpm
+from fixtures.rpmjudge import edited, setting
 from fixtures.tamper import tamper_payload
 from multisig.cli.verify import AT_ONCE
 from multisig.openpgp import gpgv
@@ -192,6 +194,19 @@ def test_many_at_once_are_answered_in_their_order_each_with_its_own_verdict(benc
     assert [subject["code"] for subject in found["subjects"]] == codes
     assert found["rc"] == 2
     assert str(paths[AT_ONCE + 1]) in found["error"]["message"]
+
+
+def test_the_header_decides_not_the_file_name(bench: Bench) -> None:
+    """Another name for the file makes it no other package, and another package does not become the one it is called."""
+    bench.write("bash-5.2-1.x86_64.rpm.msig", bench.bundle(*NAMES))
+    renamed = bench.write("bash-5.2-1.x86_64.rpm", bench.rpm.read_bytes())
+    found = bench.verify(renamed)
+    assert (found["rc"], [subject["name"] for subject in found["subjects"]]) == (0, [NEVRA])
+    other = edited(Rpm.read(bench.rpm), setting(1000, STRING, "other"))
+    found = bench.verify(
+        bench.write("hello-1.0-1.noarch.rpm", other.pack()), "--bundle", bench.folder / f"{renamed}.msig"
+    )
+    assert (found["rc"], [subject["name"] for subject in found["subjects"]]) == (1, ["other-0:1.0-1.noarch"])
 
 
 def test_a_folder_where_a_file_is_due_is_2(bench: Bench) -> None:

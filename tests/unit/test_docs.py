@@ -232,3 +232,11 @@ def command_actions() -> List[str]:
     """The actions that ``dnf multisig`` knows; read as text, since its module needs dnf's own to be imported."""
     (table,) = re.findall(r"^ACTIONS = \{\n(.*?)^\}", _page("multisig/dnf4/command.py"), re.MULTILINE | re.DOTALL)
     return re.findall(r'^    "(\w+)":', table, re.MULTILINE)
+
+
+def test_every_test_that_the_page_of_attacks_names_is_there() -> None:
+    named = set(re.findall(r"\btest_\w+", _page("docs/attacks.md")))
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    defined = set(re.findall(r"^ *def (test_\w+)\(", sources, re.MULTILINE))
+    assert len(named) > 50
+    assert named - defined == set()

@@ -132,6 +132,29 @@ def test_dependencies_are_signed_name_flags_version_order_and_count(everything: 
     assert before not in digests[1:]
 
 
+def providing(name: str, version: str, flags: int = 8) -> Edit:
+    def edit(copy: Rpm) -> None:
+        copy.set(1047, STRING_ARRAY, [*copy.values(1047), name])
+        copy.set(1113, STRING_ARRAY, [*copy.values(1113), version])
+        copy.set(1112, INT32, [*copy.values(1112), flags])
+
+    return edit
+
+
+@pytest.mark.parametrize("name", ["user(evil)", "group(evil)", "groupmember(evil/wheel)"])
+def test_sysusers_entries_are_signed_and_count_as_scripts(everything: Rpm, original: str, name: str) -> None:
+    """rpm from 4.19 on makes users and groups of such provides; the version is the sysusers.d line, in base64."""
+    families = ("PRE", "POST", "VERIFYSCRIPT", "TRIGGER", "FILETRIGGER", "TRANSFILETRIGGER")
+    scripts = [tag.number for tag in TAGS.values() if tag.name.startswith(families) and tag.name != "PREFIXES"]
+    plain = edited(everything, removing(*scripts))
+    entry = edited(plain, providing(name, "dSBldmlsIDAK"))
+    other = edited(plain, providing(name, "dSBldmlsIDEK"))
+    assert len({digest(plain), digest(entry), digest(other), original}) == 4
+    assert judged(entry).has_scripts
+    assert not judged(plain).has_scripts
+    assert not judged(edited(plain, providing(name, "", 0))).has_scripts
+
+
 def add_requirement(name: str, version: str, flags: int) -> Edit:
     def edit(copy: Rpm) -> None:
         copy.set(1049, STRING_ARRAY, [*copy.values(1049), name])
