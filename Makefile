@@ -5,7 +5,7 @@ VENV := .venv
 export PYTHONDONTWRITEBYTECODE = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install rpm setup demo test test-unit test-rpm6 matrix lint bench vectors fuzz clean
+.PHONY: help install rpm rpm-plugin install-rpm-plugin setup demo test test-unit test-rpm6 matrix lint bench vectors fuzz clean
 
 help:        ## this list
 	@sed -n 's/^\([a-z0-9-]*\): .*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -95,6 +95,18 @@ install:     ## install for this system's Python and dnf; DESTDIR=, PREFIX=/usr/
 
 rpm: setup   ## the project's own packages, into build/rpm; the same content from every builder
 	@packaging/build-rpm build/rpm
+
+RPMPLUGINDIR = $(shell rpm --eval '%{__plugindir}')
+RPMMACRODIR = $(shell rpm --eval '%{_rpmconfigdir}')/macros.d
+LIBEXECDIR = $(PREFIX)/libexec
+
+rpm-plugin:  ## the plugin for rpm itself, build/multisig.so
+	@$(MAKE) --no-print-directory -C rpm-plugin -B CHECKER="$(LIBEXECDIR)/multisig-check"
+
+install-rpm-plugin: rpm-plugin  ## install it, and with it switch it on; DESTDIR=, PREFIX=/usr/local
+	install -D -m 755 build/multisig.so "$(DESTDIR)$(RPMPLUGINDIR)/multisig.so"
+	install -D -m 755 rpm-plugin/multisig-check "$(DESTDIR)$(LIBEXECDIR)/multisig-check"
+	install -D -m 644 rpm-plugin/macros.multisig "$(DESTDIR)$(RPMMACRODIR)/macros.multisig"
 
 clean:       ## remove what the other targets made here
 	rm -rf build dist *.egg-info $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

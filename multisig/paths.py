@@ -3,3 +3,5 @@
 
 POLICY = "/etc/multisig/policy.yaml"
 JOURNAL = "/var/lib/multisig/journal.sqlite"
+CONFIG = "/etc/dnf/plugins"  # the folder of multisig.conf
+APPROVALS = "/run/multisig"  # see approvals.py

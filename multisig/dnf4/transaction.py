@@ -12,12 +12,13 @@ from typing import Callable, Deque, Dict, Iterable, List, Mapping, Optional, Seq
 import dnf
 import rpm
 
-from multisig import report
+from multisig import approvals, paths, report
+from multisig.approvals import Approved
 from multisig.config import Config
 from multisig.dnf4.meter import Meter
 from multisig.dnf4.releases import Releases
 from multisig.dnf4.sources import Sources
-from multisig.errors import RefusedError
+from multisig.errors import RefusedError, UnreadableError
 from multisig.gate import Gate, Judged, Package
 from multisig.journal import Entry, Journal
 from multisig.openpgp import open_engine
@@ -40,6 +41,7 @@ class Transaction:
         self._packages: Dict[int, Package] = {}
         self._handles: Dict[int, "dnf.package.Package"] = {}
         self._pinned: List[Pinned] = []
+        self._approved: List[Approved] = []
         self._warned: Set[Tuple[str, str]] = set()
         self._decision: Optional[int] = None
         self._journal = Journal(config.journal)
@@ -81,6 +83,7 @@ class Transaction:
             self._say(report.acceptance([item.verdict for item in judged], time.monotonic() - started))
         else:
             self._refuse_or_warn(judged, "nothing was installed")
+        self._hand_on()
 
     def finished(self) -> None:
         """Note in the journal that the transaction went through."""
@@ -88,7 +91,9 @@ class Transaction:
             self._journal.finish(self._decision, time=int(time.time()))
 
     def close(self) -> None:
-        """End what runs, and give up temporary files and pinned copies."""
+        """End what runs, and give up temporary files, pinned copies and what rpm has not taken of the approvals."""
+        if self._approved:
+            approvals.revoke(paths.APPROVALS, process=os.getpid())
         self._gate.close()
         self._engine.close()
         while self._pinned:
@@ -116,11 +121,15 @@ class Transaction:
         sizes = [self._size(package) for package in packages]
         meter = Meter(self._base, "verifying packages", sum(sizes))
         judged: List[Judged] = []
-        running: "Deque[Tuple[Future[Judged], Pinned, int]]" = deque()
+        running: "Deque[Tuple[Future[Judged], Pinned, Optional[Approved], int]]" = deque()
+        self._approved = []
+        asked_again = _has_rpm_plugin()
 
         def settle() -> None:
-            future, pinned, size = running.popleft()
+            future, pinned, identity, size = running.popleft()
             judged.append(future.result())
+            if identity is not None and judged[-1].verdict.accepted:
+                self._approved.append(identity)
             if not pinned.copied:
                 pinned.close()
                 self._pinned.remove(pinned)
@@ -133,13 +142,23 @@ class Transaction:
             self._pinned.append(pinned)
             # From here on dnf, and rpm through it, opens what is judged below, and nothing else.
             handle.localPkg = lambda pinned=pinned: pinned.path
-            running.append((self._gate.judge_file(pinned.fd, path, package, self._source), pinned, size))
+            identity = approvals.identify(pinned.fd) if asked_again else None
+            future = self._gate.judge_file(pinned.fd, path, package, self._source)
+            running.append((future, pinned, identity, size))
             if len(running) > _AHEAD:
                 settle()
         while running:
             settle()
         meter.end()
         return judged
+
+    def _hand_on(self) -> None:
+        """Tell librpm's plugin what was approved: of the repositories that packages come from it knows nothing."""
+        if self._approved:
+            try:
+                approvals.grant(paths.APPROVALS, self._approved, process=os.getpid())
+            except UnreadableError as error:
+                self._say(f"multisig: rpm's plugin will judge once more, as approvals cannot be left for it: {error}")
 
     def _size(self, package: Package) -> int:
         try:
@@ -214,6 +233,11 @@ def _package(key: int, handle: "dnf.package.Package") -> Package:
 
 def _element_nevra(element: "rpm.te") -> str:
     return f"{element.N()}-{element.E() or 0}:{element.V()}-{element.R()}.{element.A()}"
+
+
+def _has_rpm_plugin() -> bool:
+    """Whether librpm is going to ask its plugin of this project (rpm-plugin/) as well."""
+    return bool(rpm.expandMacro("%{?__transaction_multisig}"))
 
 
 def _workers() -> int:

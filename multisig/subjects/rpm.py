@@ -156,6 +156,17 @@ def read_identity(fd: int) -> Optional[Identity]:
     return Identity(nevra, name, tuple(item.decode("utf-8", "surrogateescape") for item in obsoletes))
 
 
+def header_digest(fd: int) -> Optional[str]:
+    """Hex SHA-256 of the header's immutable region, magic included: what rpm calls SHA256HEADER, computed.
+
+    None where rpm does not accept the header, or the file cannot be read.
+    """
+    try:
+        return hashlib.sha256(HEADER_MAGIC + bytes(4) + _librpm_region(fd)).hexdigest()
+    except (MalformedRpmError, OSError):
+        return None
+
+
 def _read_rpm(fd: int) -> RpmSubject:
     start = os.pread(fd, _FIRST_READ, 0)
     if not start.startswith(RPM_LEAD):
