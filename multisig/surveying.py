@@ -9,13 +9,16 @@ from __future__ import annotations
 import os
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Collection, Dict, Iterator, List, Optional, Sequence, Tuple
 
-from multisig.bundle import MAX_BUNDLE, SUFFIX
-from multisig.errors import MalformedRpmError, UnreadableError
+from multisig.bundle import MAX_BUNDLE, SUFFIX, Attestation, Bundle, encode
+from multisig.errors import BundleError, MalformedRpmError, MultisigError, UnreadableError
 from multisig.evidence import Evidence as Found
 from multisig.files import open_regular, read_bounded
+from multisig.index import RECORD, search
+from multisig.index import Found as Indexed
 from multisig.merging import Grader
+from multisig.metadata import REPOMD, check_file, parse_repomd, read_metadata
 from multisig.openpgp import Engine
 from multisig.policy import Policy, Rule, publishing_policy
 from multisig.publishing.evidence import Evidence
@@ -26,6 +29,7 @@ from multisig.subjects.rpm import RpmSubject, read_rpm
 from multisig.subjects.signatures import HeaderSignatures, read_header_signatures, signed_bytes
 from multisig.survey import Content, Row, make_row
 from multisig.traits import FILE_SIGNATURES, file_signatures_allowed, package_rules
+from multisig.unpack import unpacked
 from multisig.vendor import UNSEEN, HeaderEvidence, header_evidence
 from multisig.verdict import Code, Verdict, judge, refuse
 
@@ -108,9 +112,34 @@ class Surveyor:
                 evidence.add(read_bounded(os.path.join(self._folder, path), MAX_BUNDLE), path)
             except UnreadableError as error:
                 self.notes.append(f"{path}: {error.message}")
+        for attestation in self._indexed(names):
+            try:
+                evidence.add(encode(Bundle((attestation,))), "the index")
+            except BundleError as error:
+                self.notes.append(f"the index: {error.message}")
         evidence.grade(Grader(self._policy, self._engine, self._pool, now=self._now))
         self.notes += [str(dropped) for dropped in evidence.dropped]
         return evidence
+
+    def _indexed(self, names: Collection[str]) -> List[Attestation]:
+        """What the index in the repository's metadata says of these packages, if there is one that can be read."""
+        try:
+            path = self._index()
+            found = search(unpacked(path), names) if path is not None else Indexed({})
+        except MultisigError as error:
+            self.notes.append(f"the index: {error.message}")
+            return []
+        self.notes += [f"the index: {text}" for text in found.ignored]
+        return list({id(item): item for items in found.attestations.values() for item in items}.values())
+
+    def _index(self) -> Optional[str]:
+        if not os.path.lexists(os.path.join(self._folder, REPOMD)):
+            return None
+        records = {record.kind: record for record in parse_repomd(read_metadata(self._folder, self._repo).repomd)}
+        if RECORD not in records:
+            return None
+        check_file(self._folder, records[RECORD])
+        return os.path.join(self._folder, records[RECORD].location)
 
     def _batches(self) -> Iterator[str]:
         try:

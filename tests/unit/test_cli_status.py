@@ -19,7 +19,7 @@ import pytest
 from fixtures.repository import Repository
 from fixtures.rpmedit import INT32, Rpm
 from fixtures.rpmjudge import edited, judged
-from fixtures.running import CHECKOUT, CLEAN, PYTHON
+from fixtures.running import CHECKOUT, CLEAN, PYTHON, run
 from multisig.bundle import Attestation, Bundle, encode
 from multisig.statement import Subject, statement_id
 from tests.unit.cli_bench import NEVRA, Bench, call, one_line
@@ -83,6 +83,19 @@ def test_a_batch_counts_for_each_package_that_it_names(shelf: Shelf) -> None:
     (shelf.folder / "batches" / f"{statement_id(text)}.msig").write_bytes(shelf.bench.bundle("rafal", text=text))
     (hello,) = shelf.packages()
     assert (hello["state"], hello["signed"]) == ("approved", ["marek", "rafal"])
+
+
+def test_what_the_index_holds_counts_too(shelf: Shelf) -> None:
+    Repository.bundle_of(shelf.rpm).write_bytes(shelf.bench.bundle("marek", "rafal"))
+    run(["createrepo_c", "--quiet", "--no-database", shelf.folder])
+    assert call("index", shelf.folder).rc == 0
+    Repository.bundle_of(shelf.rpm).unlink()
+    found = shelf.status()
+    assert (found["packages"][0]["signed"], found["notes"]) == (["marek", "rafal"], [])
+    next(shelf.folder.glob("repodata/*multisig*")).write_bytes(b"other")
+    found = shelf.status()
+    assert found["packages"][0]["signed"] == []
+    assert found["notes"] == ["the index: is not the file that repomd.xml names"]
 
 
 def test_a_signature_for_another_channel_is_said_and_does_not_count(shelf: Shelf) -> None:
