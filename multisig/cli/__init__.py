@@ -249,6 +249,10 @@ def _release_sign(actions: "argparse._SubParsersAction[Parser]") -> None:
     sign.add_argument("--key", metavar="FPR", required=True, help="full fingerprint of your key")
     sign.add_argument("--channel", metavar="C", required=True, help="what the release is for, as demo-stable")
     sign.add_argument("--gnupghome", metavar="D", help="GnuPG's directory, where it is not the usual one")
+    sign.add_argument(
+        "--gpg", metavar="PROGRAM", default="gpg", help="what signs, as qubes-gpg-client-wrapper (%(default)s)"
+    )
+    sign.add_argument("--ledger", metavar="L", help="where to note what you sign; default: in your home")
     sign.add_argument("--serial", metavar="N", type=int, help="of a new statement; default: one more than the highest")
     ends = sign.add_mutually_exclusive_group()
     ends.add_argument("--valid", metavar="SPAN", help="how long it holds, as 36h; default: 14d")

@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError("not a channel name", expected="[a-z0-9][a-z0-9._-]{0,63}", got=ascii(options.channel))
     if options.serial is not None and not 1 <= options.serial <= MAX_SERIAL:
         raise UsageError("--serial is a whole number from 1", got=options.serial)
-    signer = Signer(options.key, options.gnupghome)
+    signer = Signer(options.key, options.gnupghome, options.gpg)
     signer.public_key()
     metadata = read_metadata(options.repository, "")
     with progress("checking the metadata") as bar:
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
         if joined and has_signed(before.attestations, release.text, signer, engine):
             print(f"multisig: {path}: already signed by this key (--renew makes a new one)", file=sys.stderr)
             return 0
-        own = Bundle((Attestation(release.text, (sign_text(release.text, signer, engine),)),))
+        own = Bundle((Attestation(release.text, (sign_text(release.text, signer, engine, ledger=options.ledger),)),))
         write_whole(path, bundles.encode(bundles.merge([without_old(before, now), own])))
     return 0
 

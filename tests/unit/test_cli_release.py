@@ -17,8 +17,9 @@ from fixtures.repository import Repository
 from fixtures.running import run
 from multisig.bundle import Attestation, Bundle, encode, parse
 from multisig.journal import Journal
+from multisig.ledger import read_ledger
 from multisig.release import DAY, releases, told_time
-from multisig.statement import MAX_SERIAL, Kind, Subject, make
+from multisig.statement import MAX_SERIAL, Kind, Subject, make, statement_id
 from multisig.statement import encode as encode_statement
 from tests.unit.cli_bench import NAMES, Bench, Ran, call, checked_json, one_line
 from tests.unit.core import digests
@@ -103,6 +104,15 @@ def test_gpg_confirms_a_release_by_hand(shelf: Shelf) -> None:
     for armored in release.signatures:
         signature = shelf.bench.write("signature", armored.encode())
         run(["gpg", "--homedir", shelf.bench.people.home.path, "--verify", signature, text])
+
+
+def test_what_was_signed_is_in_the_signers_ledger(shelf: Shelf) -> None:
+    ledger = shelf.bench.folder / "ledger.jsonl"
+    shelf.sign("marek", "--ledger", ledger)
+    (entry,) = read_ledger(str(ledger))
+    (release,) = releases(shelf.bundle)
+    assert (entry.kind, entry.channel, entry.names) == ("release", "demo-stable", ("repomd.xml",))
+    assert entry.statement == statement_id(release.text)
 
 
 def test_signing_twice_changes_nothing_and_says_so(shelf: Shelf) -> None:
