@@ -2,7 +2,7 @@
 """The journal: what was let in or refused, when, under which policy, and on whose word. SQLite, append-only.
 
 One row a decision of a whole transaction, one a package within it, the evidence that decided, each piece of it once,
-and the releases of repositories that have been seen, so that none older is taken again.
+and the releases of repositories and the policies that have been seen, so that none older is taken again.
 """
 
 from __future__ import annotations
@@ -71,8 +71,17 @@ _ATTESTATIONS = """
 CREATE TABLE attestations (sha256 TEXT PRIMARY KEY, statement TEXT NOT NULL, content BLOB NOT NULL);
 CREATE INDEX attestations_by_statement ON attestations (statement);
 """
+_POLICIES = """
+CREATE TABLE policies (
+    channel TEXT NOT NULL,
+    serial INTEGER NOT NULL,
+    time INTEGER NOT NULL,
+    sha256 TEXT NOT NULL,
+    PRIMARY KEY (channel, serial)
+) WITHOUT ROWID;
+"""
 # What made each version of the schema out of the one before it.
-_STEPS = (_FIRST_SCHEMA, _RELEASES, _NOTES, _ATTESTATIONS)
+_STEPS = (_FIRST_SCHEMA, _RELEASES, _NOTES, _ATTESTATIONS, _POLICIES)
 _VERSION = len(_STEPS)
 _SCHEMA = "".join(_STEPS)
 
@@ -166,17 +175,31 @@ class Journal:
 
     def newest_release(self, repo: str, channel: str) -> int:
         """The highest serial of a repository's releases that has been remembered; 0 where none has."""
+        query = "SELECT max(serial) FROM releases WHERE repo = ? AND channel = ?"
+        return self._highest(2, query, _plain(repo), channel)
+
+    def remember_policy(self, channel: str, serial: int, *, time: int, sha256: str) -> None:
+        """Note that a policy was in force. ``channel`` is empty where it has none, ``sha256`` that of its text."""
+        try:
+            with closing(self._open_for_writing()) as database, database:
+                database.execute("INSERT OR IGNORE INTO policies VALUES (?, ?, ?, ?)", (channel, serial, time, sha256))
+        except (sqlite3.Error, OSError) as error:
+            raise self._error("cannot be written", error) from None
+
+    def newest_policy(self, channel: str) -> int:
+        """The highest serial of a channel's policies that has been remembered; 0 where none has."""
+        return self._highest(5, "SELECT max(serial) FROM policies WHERE channel = ?", channel)
+
+    def _highest(self, since: int, query: str, *values: str) -> int:
+        """The number that a query gives, of tables that there are from version ``since`` of the schema on; or 0."""
         if not os.path.lexists(self._path):
             return 0
         self._check_regular()
         try:
             with closing(self._open_for_reading()) as database:
-                if self._version(database) < 2:
+                if self._version(database) < since:
                     return 0
-                row = database.execute(
-                    "SELECT max(serial) FROM releases WHERE repo = ? AND channel = ?", (_plain(repo), channel)
-                ).fetchone()
-                return int(row[0] or 0)
+                return int(database.execute(query, values).fetchone()[0] or 0)
         except (sqlite3.Error, ValueError, TypeError) as error:
             raise self._error("cannot be read", error) from None
 

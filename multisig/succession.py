@@ -56,6 +56,20 @@ def update_policy(path: str, new_path: str, engine: Engine, *, now: int) -> Verd
         return verdict
 
 
+def rolled_back(policy: Policy, newest: int) -> Optional[str]:
+    """What is wrong with a policy in whose place one of the serial ``newest`` has been seen; None if nothing.
+
+    With a quorum this is a reason to refuse whatever it would let in: an old policy brings people and keys back that
+    its successors have put out. Without, it is the administrator's own business, and a word to them.
+    """
+    if policy.serial >= newest:
+        return None
+    text = f"the policy has the serial {policy.serial}, but here a later one was in force, with {newest}"
+    if policy.quorum is None:
+        return f"{text}; if that is meant, give it a higher serial than {newest}"
+    return f"{text}: somebody has put an old one back. Get the newest, or have its quorum sign one with a higher serial"
+
+
 def judge_successor(
     current: Policy, draft: PolicyFiles, bundle: Optional[bytes], engine: Engine, *, now: int
 ) -> Verdict:

@@ -231,6 +231,18 @@ def test_the_highest_release_of_each_repository_and_channel_is_remembered(tmp_pa
     assert journal.newest_release("Demo", "stable") == 0
 
 
+def test_the_highest_policy_of_each_channel_is_remembered(tmp_path: Path) -> None:
+    journal = Journal(str(tmp_path / "folder" / "journal.sqlite"))
+    assert journal.newest_policy("demo") == 0
+    assert list(tmp_path.iterdir()) == []
+    for serial in (5, 10**18 - 1, 6):
+        journal.remember_policy("demo", serial, time=1000, sha256="a" * 64)
+    journal.remember_policy("", 3, time=1000, sha256="b" * 64)
+    assert journal.newest_policy("demo") == 10**18 - 1
+    assert journal.newest_policy("") == 3
+    assert journal.newest_policy("other") == 0
+
+
 def test_asking_for_a_release_makes_no_journal(tmp_path: Path) -> None:
     assert Journal(str(tmp_path / "folder" / "journal.sqlite")).newest_release("demo", "stable") == 0
     assert list(tmp_path.iterdir()) == []
@@ -247,6 +259,11 @@ def test_a_journal_that_cannot_tell_what_was_seen_is_an_error(tmp_path: Path, ho
             database.execute("PRAGMA user_version = 2")
     with pytest.raises(JournalError):
         Journal(str(path)).newest_release("demo", "stable")
+    if how == "other_tables":
+        with sqlite3.connect(path) as database:
+            database.execute("PRAGMA user_version = 5")
+    with pytest.raises(JournalError):
+        Journal(str(path)).newest_policy("demo")
 
 
 def first_version(path: Path) -> None:

@@ -13,7 +13,7 @@ from multisig.errors import PolicyError
 from multisig.openpgp import Checked, Outcome, PublicKey, Signature
 from multisig.policy import AllOf, Leaf, Policy, PolicyFiles, Retirement, Signer
 from multisig.statement import Kind, Statement, Subject, encode, make
-from multisig.succession import judge_successor, policy_statement
+from multisig.succession import judge_successor, policy_statement, rolled_back
 from multisig.verdict import Code, Verdict
 from tests.unit.core import (
     NOW,
@@ -303,3 +303,15 @@ def test_retirement_counts_from_its_day_on() -> None:
     assert not judged(replace(old.policy, signers=people), new, signed(new, Step(2, "ab", AB))).accepted
     people["b"] = replace(people["b"], retired=Retirement(NOW + 1, None))
     assert judged(replace(old.policy, signers=people), new, signed(new, Step(2, "ab", AB))).accepted
+
+
+@pytest.mark.parametrize(("serial", "newest", "bad"), [(1, 0, False), (7, 7, False), (8, 7, False), (6, 7, True)])
+def test_an_old_policy_that_a_package_puts_back_is_noticed(serial: int, newest: int, bad: bool) -> None:
+    kept = replace(two()[0].policy, serial=serial)
+    found = rolled_back(kept, newest)
+    assert (found is not None) is bad
+    own = rolled_back(replace(kept, quorum=None), newest)
+    assert (own is not None) is bad
+    if found is not None and own is not None:
+        assert "somebody has put an old one back" in found
+        assert "give it a higher serial than 7" in own
