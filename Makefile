@@ -84,6 +84,9 @@ install:     ## install for this system's Python and dnf; DESTDIR=, PREFIX=/usr/
 	install -D -m 644 etc/multisig.conf "$(DESTDIR)$(SYSCONFDIR)/dnf/plugins/multisig.conf"
 	install -D -m 644 packaging/protected.conf "$(DESTDIR)$(SYSCONFDIR)/dnf/protected.d/multisig.conf"
 	install -D -m 644 etc/policy.yaml.example "$(DESTDIR)$(SYSCONFDIR)/multisig/policy.yaml.example"
+	for schema in multisig/schemas/*.json; do \
+		install -D -m 644 "$$schema" "$(DESTDIR)$(DATADIR)/multisig/$${schema##*/}" || exit 1; \
+	done
 	install -d -m 755 "$(DESTDIR)$(SYSCONFDIR)/multisig/keys" "$(DESTDIR)$(LOCALSTATEDIR)/lib/multisig"
 	for page in docs/*.[158]; do \
 		install -D -m 644 "$$page" "$(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}" || exit 1; \

@@ -18,7 +18,7 @@ setup(
     license="GPL-2.0-or-later",
     python_requires=">=3.9",
     packages=find_packages(include=["multisig", "multisig.*"]),
-    package_data={"multisig.web": ["status.html", "status.css", "status.js"]},
+    package_data={"multisig": ["schemas/*.json"], "multisig.web": ["status.html", "status.css", "status.js"]},
     # rpm and dnf come with the system: they are not on PyPI. Only signing needs python-gnupg.
     install_requires=["PyYAML"],
     extras_require={"sign": ["python-gnupg"], "status": ["rich", "Jinja2"]},

@@ -7,6 +7,7 @@ Prose begins with "# "; lines of examples with "#" alone, so that without it the
 from __future__ import annotations
 
 HEAD = """\
+# yaml-language-server: $schema=/usr/share/multisig/policy.schema.json
 # Who has to have signed what before dnf installs it. Written by "multisig policy init" on {today}.
 #
 # Each repository that dnf is configured with has a rule here: its packages need a signature by one of its own keys.
