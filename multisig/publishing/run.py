@@ -13,12 +13,12 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from typing import Callable, ContextManager, Dict, List, Mapping, Optional, Sequence
 
-from multisig.bundle import MAX_BUNDLE, SUFFIX, encode
+from multisig.bundle import MAX_BUNDLE, SUFFIX, Attestation, Bundle, encode
 from multisig.errors import MalformedRpmError, ToolError, UnreadableError, UsageError
 from multisig.gate import Gate, Package
 from multisig.held import Find, Look
 from multisig.indexing import gather, put_index
-from multisig.merging import Dropped, Grader, fit
+from multisig.merging import Dropped, Graded, Grader
 from multisig.openpgp import Engine
 from multisig.policy import Policy
 from multisig.publishing.candidates import Content, check_by_rpm, in_order, read_contents
@@ -250,18 +250,26 @@ class Publisher:
 
 
 class _Source:
-    """The bundles of the packages under judgement: what was graded, and so at most what fits."""
+    """The evidence on the packages under judgement: the words that count, whatever their statements' length."""
 
     def __init__(self, contents: Sequence[Content], evidence: Evidence) -> None:
         self._contents = contents
         self._evidence = evidence
+        # One object for each statement: what the gate finds out about one it need not find out again.
+        self._made: Dict[str, Attestation] = {}
 
     def fetch(self, packages: Sequence[Package], look: Look) -> Mapping[int, Find]:
         """See gate.EvidenceSource."""
         found: Dict[int, Find] = {}
-        for package in packages if look is Look.BESIDE else ():
+        for package in packages if look is Look.INDEX else ():
             content = self._contents[package.key]
-            # Where nobody signed it that is an empty bundle, which says so; none at all would say that none was found.
             approving = self._evidence.approving(content.nevra, content.digests)
-            found[package.key] = Find(bundle=encode(fit(approving, spare=0).bundle))
+            given = tuple(self._attestation(item) for item in approving if item.words)
+            # Where nobody signed it an empty bundle says so; none at all would say that none was found.
+            found[package.key] = Find(bundle=None if given else encode(Bundle(())), attestations=given)
         return found
+
+    def _attestation(self, item: Graded) -> Attestation:
+        if item.text not in self._made:
+            self._made[item.text] = Attestation(item.text, tuple(word.armored for word in item.words))
+        return self._made[item.text]

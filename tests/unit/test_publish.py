@@ -157,6 +157,21 @@ def test_one_statement_of_many_packages_is_kept_once_and_counts(server: Server) 
     assert len(client.signatures(batch)) == 2
 
 
+def test_batches_of_several_people_that_no_bundle_could_hold_together_count(server: Server) -> None:
+    """Two builders' statements of 2,000 packages each: together more than a bundle's megabyte."""
+    subject = Subject(NEVRA, judged(server.bench.rpm.read_bytes()).digests)
+    server.hello("marek")
+    for who in ("joanna", "rafal"):
+        others = [Subject(f"other-0:{number}-1.noarch", digests(f"{who} {number}"), "0" * 64) for number in range(1999)]
+        text = statement(subject, *others)
+        assert 2 * len(text) > MAX_BUNDLE
+        server.upload(f"{who}/batch.msig", server.bench.bundle(who, text=text))
+    assert server.publish()["published"] == [{"name": NEVRA, "signers": ["joanna", "rafal"]}]
+    assert not (server.repo / f"{FILE}.msig").exists()
+    assert len(list((server.repo / BATCHES).iterdir())) == 2
+    assert server.publish()["published"] == []
+
+
 def test_the_rules_of_the_named_repository_hold_and_else_those_of_all(server: Server) -> None:
     server.hello("marek", "marek")
     assert names(server.publish("--repo-id", "other")["held"]) == [NEVRA]
