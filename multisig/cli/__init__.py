@@ -111,18 +111,8 @@ def build_parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"multisig {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
     for add in (
-        _manifest,
-        _diff,
-        _sign,
-        _merge,
-        _publish,
-        _index,
-        _verify,
-        _status,
-        _release,
-        _policy,
-        _keys,
-        _history,
+        *(_manifest, _diff, _sign, _merge, _publish, _index, _embed, _extract, _verify),
+        *(_status, _release, _policy, _keys, _history),
     ):
         add(commands)
     return parser
@@ -205,6 +195,19 @@ def _index(commands: "argparse._SubParsersAction[Parser]") -> None:
         commands, "index", "index", "put a repository's bundles into its metadata; run it before repomd.xml is signed"
     )
     parser.add_argument("repository", metavar="REPODIR")
+
+
+def _embed(commands: "argparse._SubParsersAction[Parser]") -> None:
+    parser = _command(commands, "embed", "embed", "put an RPM's bundle into the RPM itself")
+    parser.add_argument("--bundle", metavar="B", help="the bundle; default: the one beside X.rpm")
+    parser.add_argument("-o", "--output", metavar="OUT.rpm", help="where to write; default: in place of X.rpm")
+    parser.add_argument("path", metavar="X.rpm")
+
+
+def _extract(commands: "argparse._SubParsersAction[Parser]") -> None:
+    parser = _command(commands, "extract", "extract", "take the bundle that an RPM carries out of it, into a file")
+    parser.add_argument("-o", "--output", metavar="OUT.msig", help="default: beside X.rpm; adds to what is there")
+    parser.add_argument("path", metavar="X.rpm")
 
 
 def _verify(commands: "argparse._SubParsersAction[Parser]") -> None:

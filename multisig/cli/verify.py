@@ -9,6 +9,7 @@ import time
 from collections import deque
 from concurrent.futures import Future
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from functools import partial
 from typing import Deque, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
@@ -23,6 +24,7 @@ from multisig.errors import MalformedTreeError, MultisigError, UnreadableError
 from multisig.files import open_regular, read_bounded, read_if_there
 from multisig.gate import Gate, Judged, Package
 from multisig.held import Find, Look
+from multisig.local import find_embedded
 from multisig.openpgp import open_engine
 from multisig.policy import load_policy
 from multisig.statement import Kind
@@ -63,16 +65,20 @@ def error_json(error: MultisigError) -> str:
 
 
 class _Given:
-    """A bundle that is at hand already, or lies beside the path."""
+    """A bundle that is at hand already, or lies beside the path; and what the RPM at ``fd`` carries."""
 
     def __init__(self, path: str, bundle: Optional[bytes]) -> None:
         self.raw = bundle if bundle is not None else read_if_there(bundle_path(path), MAX_BUNDLE)
+        self.fd: Optional[int] = None
 
     def fetch(self, packages: Sequence[Package], look: Look) -> Mapping[int, Find]:
         """See gate.EvidenceSource."""
-        if self.raw is None or look is not Look.BESIDE:
+        if look is not Look.BESIDE:
             return {}
-        return {package.key: Find(bundle=self.raw) for package in packages}
+        found = Find(bundle=self.raw)
+        if self.fd is not None:
+            found = replace(find_embedded(self.fd), bundle=self.raw)
+        return {package.key: found for package in packages}
 
 
 class _Running(NamedTuple):
@@ -142,4 +148,5 @@ def _verify(
     if kind is Kind.FILE:
         _, digests = hash_file(fd, path=path, progress=advance)
         return gate.judge_digests(kind, base_name(path), digests, options.repo, given.raw).verdict
+    given.fd = fd
     return gate.judge_file(fd, path, Package(number, "", "", options.repo), given, progress=advance)

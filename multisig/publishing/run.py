@@ -27,6 +27,7 @@ from multisig.publishing.evidence import Evidence, Remembering, batch_bundle
 from multisig.publishing.repository import Repository
 from multisig.publishing.uploads import Found, Uploads
 from multisig.subjects import Progress
+from multisig.subjects.embedded import read_embedded
 from multisig.subjects.rpm import read_rpm
 from multisig.verdict import Code, Verdict
 
@@ -106,6 +107,10 @@ class Publisher:
                 evidence.add(self._uploads.read(path, MAX_BUNDLE), self._uploads.shown(path))
             except UnreadableError as error:
                 self._report.dropped.append(Dropped(self._uploads.shown(path), "", error.message))
+        for path in found.rpms:
+            embedded = self._embedded(path)
+            if embedded is not None:
+                evidence.add(embedded, f"{self._uploads.shown(path)} (embedded)")
         for path, batch in self._repository.batches():
             evidence.add(batch, path)
         for name in sorted(names | evidence.names):
@@ -116,6 +121,17 @@ class Publisher:
         evidence.grade(Grader(self._policy, self._engine, self._pool, now=self._now))
         self._report.dropped += evidence.dropped
         return evidence
+
+    def _embedded(self, path: str) -> Optional[bytes]:
+        """The bundle that an upload carries. What is wrong with the file is said where it is read as a package."""
+        try:
+            fd = self._uploads.open(path)
+            try:
+                return read_embedded(fd)
+            finally:
+                os.close(fd)
+        except (MalformedRpmError, UnreadableError):
+            return None
 
     # What is new
 
