@@ -11,12 +11,15 @@ import dnf.repo
 
 from multisig.bundle import SUFFIX
 from multisig.dnf4.fetch import CACHE, Download, fetch_all, read_cached
+from multisig.errors import UnreadableError
 from multisig.gate import Package
 from multisig.held import Find
+from multisig.local import find_local
 
 
 class Bundles:
-    """Bundles by dnf's own means: beside local files, from the repository's cache, or through its librepo handle."""
+    """Bundles by dnf's own means: beside local files and in them, from the repository's cache, or through its librepo
+    handle."""
 
     def __init__(self, base: "dnf.Base", urls: Mapping[str, str]) -> None:
         self._base = base
@@ -38,9 +41,9 @@ class Bundles:
         remote: List[Tuple[int, Download]] = []
         for package in packages:
             handle = self._handles[package.key]
-            beside = self._local_path(handle, self._paths[package.key])
-            if beside is not None:
-                _keep(found, package.key, None if fresh else read_cached(beside))
+            if self._is_local(handle, self._paths[package.key]):
+                if not fresh:
+                    found[package.key] = _brought_along(self._paths[package.key])
                 continue
             download = self._download(handle, self._paths[package.key])
             if not fresh:
@@ -55,11 +58,9 @@ class Bundles:
             _keep(found, key, download.take())
         return found
 
-    def _local_path(self, handle: "dnf.package.Package", path: str) -> Optional[str]:
-        """Where the bundle of a local file lies; None for packages that come over the network."""
-        if handle._from_cmdline:
-            return None if path in self._urls else path + SUFFIX
-        return path + SUFFIX if handle._is_local_pkg() else None
+    def _is_local(self, handle: "dnf.package.Package", path: str) -> bool:
+        """Whether the package lies on this machine, and its bundle beside it or in it; others come over the network."""
+        return path not in self._urls if handle._from_cmdline else bool(handle._is_local_pkg())
 
     def _download(self, handle: "dnf.package.Package", path: str) -> Download:
         if handle._from_cmdline:
@@ -76,3 +77,10 @@ class Bundles:
 def _keep(found: Dict[int, Find], key: int, data: Optional[bytes]) -> None:
     if data is not None:
         found[key] = Find(bundle=data)
+
+
+def _brought_along(path: str) -> Find:
+    try:
+        return find_local(path)
+    except UnreadableError:
+        return Find()

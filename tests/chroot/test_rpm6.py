@@ -15,6 +15,7 @@ import pytest
 from fixtures.chroot import INSIDE, OUT, Chroot
 from fixtures.running import PYTHON, multisig
 from fixtures.ten import THREE, build_ten, read_manifest
+from multisig.bundle import Attestation, Bundle, encode
 from multisig.subjects.header import Entry, integers, strings
 from multisig.subjects.manifest import split_records
 from multisig.subjects.tags import TAGS
@@ -205,6 +206,31 @@ def test_the_attacks_on_rpms_fail_by_rpm_6_too(forky: Chroot, out: Path) -> None
     options = ["--quiet", f"--rootdir={INSIDE}", f"--config-file={INSIDE / 'pyproject.toml'}"]
     done = forky.run([PYTHON, "-m", "pytest", *options, *(folder / f"{name}.py" for name in names)], out, check=False)
     assert done.rc == 0, done.text[-4000:]
+
+
+@pytest.mark.parametrize("format", ["here", "v4", "v6"])
+def test_rpm_6_takes_a_package_that_carries_a_bundle_for_what_it_was(
+    request: pytest.FixtureRequest, forky: Chroot, out: Path, format: str
+) -> None:
+    """Every digest is right, the header reads the same, and it installs."""
+    request.getfixturevalue(format)
+    plain = next((out / format).glob("*/marek/atlas-*.rpm"))
+    folder = out / f"{format}-embedded"
+    folder.mkdir()
+    carrying = folder / plain.name
+    bundle = folder / "atlas.msig"
+    bundle.write_bytes(encode(Bundle((Attestation("x" * 50_000, ("y" * 5_000,)),))))
+    multisig("embed", "--bundle", bundle, "-o", carrying, plain)
+    assert read_manifest(carrying) == read_manifest(plain)
+    inside = OUT / folder.name / carrying.name
+    report = forky.run(["rpmkeys", "--checksig", "--verbose", "--nosignature", inside], out).out
+    assert "Payload" in report and "BAD" not in report and "NOT OK" not in report
+    query = ["rpm", "--query", "--package", "--xml"]
+    original = OUT / plain.relative_to(out)
+    assert forky.run([*query, inside], out).out == forky.run([*query, original], out).out
+    root = OUT / folder.name / "root"
+    forky.run(["rpm", "--root", root, "--install", "--nodeps", inside], out)
+    assert forky.run(["rpm", "--root", root, "--query", "--all"], out).out.startswith("atlas-")
 
 
 def test_a_run_leaves_nothing_mounted_and_the_checkout_alone(forky: Chroot, out: Path) -> None:
