@@ -14,15 +14,17 @@ from typing import Iterable, Iterator, List, Optional, Tuple
 
 from multisig import bundle, index
 from multisig.bundle import MAX_BUNDLE, SUFFIX, Attestation
-from multisig.errors import MultisigError, UnreadableError, UsageError
-from multisig.files import read_bounded, read_if_there, write_whole
+from multisig.errors import MalformedRpmError, MultisigError, UnreadableError, UsageError
+from multisig.files import open_regular, read_bounded, read_if_there, write_whole
 from multisig.index import MAX_INDEX, RECORD
 from multisig.merging import Dropped, sound_parts
 from multisig.metadata import MAX_REPOMD, REPOMD, parse_repomd
 from multisig.repomd import NewRecord, with_record
 from multisig.statement import Kind, parse
+from multisig.subjects.embedded import read_embedded
 from multisig.unpack import unpacked, zstd
 
+_RPM = ".rpm"
 _OURS = re.compile(rf"[0-9a-f]{{64}}-{RECORD}\.jsonl(\.gz|\.zst)?\Z")
 
 
@@ -50,17 +52,25 @@ class Written:
 
 
 def gather(repository: str) -> Gathered:
-    """Everything about RPMs in the ``*.msig`` files of a repository, the folders within it included.
+    """Everything about RPMs in the ``*.msig`` files of a repository, and in the bundles that its RPMs carry; the
+    folders within it included.
 
     Bundles beside a file have their size bounded, as a reader would; a batch's, which lies beside none, may be as large
     as an index. Raises UnreadableError where a file or folder cannot be read.
     """
     gathered = Gathered()
     parts: List[Attestation] = []
-    for path in _bundles(repository):
+    for path in _files(repository):
         shown = os.path.relpath(path, repository)
-        limit = MAX_BUNDLE if os.path.lexists(path[: -len(SUFFIX)]) else MAX_INDEX
-        sound, dropped = sound_parts(read_bounded(path, limit), shown, limit=limit)
+        limit = MAX_INDEX
+        if path.endswith(_RPM):
+            data = _embedded(path, shown, gathered.dropped)
+        else:
+            limit = MAX_BUNDLE if os.path.lexists(path[: -len(SUFFIX)]) else MAX_INDEX
+            data = read_bounded(path, limit)
+        if data is None:
+            continue
+        sound, dropped = sound_parts(data, shown, limit=limit)
         gathered.bundles += 1
         gathered.dropped += dropped
         parts += [item for item in sound.attestations if item.signatures and parse(item.statement).kind is Kind.RPM]
@@ -94,8 +104,20 @@ def put_index(repository: str, attestations: Iterable[Attestation], *, now: int)
     return Written(path, len(packed), changed=True, first=old is None, warnings=warnings)
 
 
-def _bundles(repository: str) -> Iterator[str]:
-    """The bundles in a repository, in one order. Metadata, and what is hidden, are no part of it."""
+def _embedded(path: str, shown: str, dropped: List[Dropped]) -> Optional[bytes]:
+    """The bundle that a package carries; what is no package, or carries something else there, is nobody's evidence."""
+    fd = open_regular(path)
+    try:
+        return read_embedded(fd)
+    except MalformedRpmError as error:
+        dropped.append(Dropped(shown, "the embedded bundle", error.message))
+        return None
+    finally:
+        os.close(fd)
+
+
+def _files(repository: str) -> Iterator[str]:
+    """The bundles and packages in a repository, in one order. Metadata, and what is hidden, are no part of it."""
 
     def fail(error: OSError) -> None:
         raise UnreadableError(f"cannot be read: {error.strerror}", path=error.filename)
@@ -103,7 +125,7 @@ def _bundles(repository: str) -> Iterator[str]:
     for folder, folders, files in os.walk(repository, onerror=fail):
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name != os.path.dirname(REPOMD))
         for name in sorted(files):
-            if name.endswith(SUFFIX) and not name.startswith("."):
+            if name.endswith((SUFFIX, _RPM)) and not name.startswith("."):
                 yield os.path.join(folder, name)
 
 

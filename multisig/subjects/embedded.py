@@ -16,8 +16,8 @@ from typing import List, Optional, Tuple
 from multisig.bundle import MAX_BUNDLE
 from multisig.errors import MalformedRpmError, UnreadableError
 from multisig.subjects import RPM_LEAD
+from multisig.subjects.framing import HEADER_MAGIC, LEAD_SIZE, MAX_SIGNATURE_DATA, MAX_SIGNATURE_TAGS
 from multisig.subjects.header import BIN
-from multisig.subjects.rpm import HEADER_MAGIC, LEAD_SIZE, MAX_SIGNATURE_DATA, MAX_SIGNATURE_TAGS
 
 BUNDLE_TAG = 0x6D736967
 """The tag, "msig" in ASCII: far from all that rpm numbers (rpmtag.h; none is over 5,200), and a positive int32."""

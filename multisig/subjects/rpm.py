@@ -21,14 +21,10 @@ import rpm
 from multisig.errors import MalformedRpmError, UnreadableError
 from multisig.statement import Digests
 from multisig.subjects import RPM_LEAD, header
+from multisig.subjects.framing import HEADER_MAGIC, LEAD_SIZE, MAX_SIGNATURE_DATA, MAX_SIGNATURE_TAGS
 from multisig.subjects.header import Header, strings
 from multisig.subjects.manifest import encode_manifest
 from multisig.subjects.structure import Files, check_files, check_identity, check_payload_tags, check_tags
-
-LEAD_SIZE = 96
-HEADER_MAGIC = b"\x8e\xad\xe8\x01"
-MAX_SIGNATURE_TAGS = 32  # librpm, lib/package.c
-MAX_SIGNATURE_DATA = 16 << 20
 
 # Signature header tags that rpm acts on when it installs: IMA and fs-verity signatures of files (rpmtag.h).
 FILE_SIGNATURE_TAGS = frozenset({274, 275, 276, 277})

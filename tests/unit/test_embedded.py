@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 
 from fixtures.rpmedit import BIN, INT32, STRING, Entry, Rpm
 from fixtures.rpmjudge import judged, opened
+from fixtures.running import CHECKOUT, PYTHON, run
 from multisig.bundle import MAX_BUNDLE, Attestation, Bundle, encode, merge, parse
 from multisig.errors import MalformedRpmError
+from multisig.indexing import gather
 from multisig.local import find_embedded
 from multisig.subjects.embedded import BUNDLE_TAG, read_embedded, with_bundle
 from tests.unit.cli_bench import NAMES, Bench, Ran, call, one_line, tampered_payload, truncated, unknown_tag
@@ -295,3 +297,27 @@ def test_the_path_of_a_package_is_all_that_local_evidence_needs(bench: Bench, tm
     found = find_local(str(bench.rpm))
     assert found.bundle == beside.read_bytes()
     assert len(found.attestations) == 1 and found.notes == ()
+
+
+def test_the_index_takes_in_what_packages_carry(bench: Bench) -> None:
+    repo = bench.folder / "repo"
+    (repo / "p").mkdir(parents=True)
+    (repo / "p" / "a.rpm").write_bytes(embedded(bench.rpm.read_bytes(), bench.bundle("marek")))
+    (repo / "b.rpm.msig").write_bytes(bench.bundle("joanna"))
+    rpm = Rpm.read(bench.rpm)
+    bundle_twice(rpm)
+    (repo / "c.rpm").write_bytes(rpm.pack())
+    (repo / "d.rpm").write_bytes(embedded(bench.rpm.read_bytes(), b"nonsense"))
+    (repo / ".e.rpm").write_bytes(b"on its way")
+    found = gather(str(repo))
+    (item,) = found.attestations
+    assert (len(item.signatures), found.bundles) == (2, 3)
+    assert [(dropped.source, dropped.part) for dropped in found.dropped] == [
+        ("c.rpm", "the embedded bundle"),
+        ("d.rpm", ""),
+    ]
+
+
+def test_reading_what_a_package_carries_needs_no_librpm() -> None:
+    code = "import sys, multisig.local; assert 'rpm' not in sys.modules, sorted(sys.modules)"
+    run([PYTHON, "-c", code], env={"PYTHONPATH": str(CHECKOUT)})
