@@ -25,6 +25,7 @@ from multisig.publishing.evidence import Evidence
 from multisig.publishing.repository import BATCHES
 from multisig.statement import Digests
 from multisig.subjects import Progress
+from multisig.subjects.embedded import read_embedded
 from multisig.subjects.rpm import RpmSubject, read_rpm
 from multisig.subjects.signatures import HeaderSignatures, read_header_signatures, signed_bytes
 from multisig.survey import Content, Row, make_row
@@ -42,7 +43,13 @@ class _Read:
     subject: Optional[RpmSubject]
     signatures: Optional[HeaderSignatures]
     problem: Optional[Verdict]
-    has_bundle: bool
+    beside: bool
+    embedded: Optional[bytes] = None
+
+    @property
+    def has_bundle(self) -> bool:
+        """Beside it or in it."""
+        return self.beside or self.embedded is not None
 
 
 class Surveyor:
@@ -91,22 +98,26 @@ class Surveyor:
 
     def _read(self, file: str) -> _Read:
         path = os.path.join(self._folder, file)
-        has_bundle = os.path.lexists(path + SUFFIX)
+        beside = os.path.lexists(path + SUFFIX)
         try:
             fd = open_regular(path)
             try:
-                return _Read(file, read_rpm(fd), read_header_signatures(fd), None, has_bundle)
+                embedded = read_embedded(fd)
+                return _Read(file, read_rpm(fd), read_header_signatures(fd), None, beside, embedded)
             finally:
                 os.close(fd)
         except (MalformedRpmError, UnreadableError) as error:
-            return _Read(file, None, None, refuse(file, self._repo, Code(error.code), error.message), has_bundle)
+            return _Read(file, None, None, refuse(file, self._repo, Code(error.code), error.message), beside)
 
     # Evidence
 
     def _evidence(self, packages: Sequence[_Read]) -> Evidence:
         names = {package.subject.name for package in packages if package.subject is not None}
         evidence = Evidence(lambda name: name in names)
-        beside = [package.file + SUFFIX for package in packages if package.has_bundle]
+        for package in packages:
+            if package.embedded is not None:
+                evidence.add(package.embedded, f"{package.file} (embedded)")
+        beside = [package.file + SUFFIX for package in packages if package.beside]
         for path in [*beside, *self._batches()]:
             try:
                 evidence.add(read_bounded(os.path.join(self._folder, path), MAX_BUNDLE), path)

@@ -21,13 +21,12 @@ import rpm
 
 from multisig import approvals, report
 from multisig.approvals import Approved
-from multisig.bundle import MAX_BUNDLE, SUFFIX
 from multisig.config import Config
 from multisig.errors import RefusedError, UnreadableError
-from multisig.files import read_if_there
 from multisig.gate import Gate, Judged, Package
 from multisig.held import Find, Look
 from multisig.journal import Entry, Journal
+from multisig.local import find_local
 from multisig.openpgp import open_engine
 from multisig.pin import Pinner
 from multisig.policy import load_policy
@@ -139,7 +138,7 @@ class Check:
 
 
 class _Beside:
-    """Bundles beside the files, by the path that each was opened by."""
+    """Bundles beside the files, by the path that each was opened by, and in them."""
 
     def __init__(self) -> None:
         self.paths: Dict[int, str] = {}
@@ -149,9 +148,7 @@ class _Beside:
         found: Dict[int, Find] = {}
         for package in packages if look is Look.BESIDE else ():
             with contextlib.suppress(UnreadableError):
-                data = read_if_there(self.paths[package.key] + SUFFIX, MAX_BUNDLE)
-                if data is not None:
-                    found[package.key] = Find(bundle=data)
+                found[package.key] = find_local(self.paths[package.key])
         return found
 
 
