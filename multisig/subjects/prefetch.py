@@ -10,7 +10,7 @@ import queue
 import threading
 from typing import Iterator, Optional, Union
 
-_AHEAD = 8
+_AHEAD = 2
 
 
 class _End:
