@@ -5,7 +5,7 @@ VENV := .venv
 export PYTHONDONTWRITEBYTECODE = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install rpm rpm-plugin install-rpm-plugin setup demo test test-unit test-rpm6 matrix lint bench vectors fuzz clean
+.PHONY: help install rpm zipapp rpm-plugin install-rpm-plugin setup demo test test-unit test-rpm6 matrix lint bench vectors fuzz clean
 
 help:        ## this list
 	@sed -n 's/^\([a-z0-9-]*\): .*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -98,6 +98,10 @@ install:     ## install for this system's Python and dnf; DESTDIR=, PREFIX=/usr/
 
 rpm: setup   ## the project's own packages, into build/rpm; the same content from every builder
 	@packaging/build-rpm build/rpm
+
+zipapp:      ## one file that verifies ISOs and trees on any Linux, build/multisig.pyz
+	@$(PYTHON) packaging/zipapp.py build/multisig.pyz
+	@echo "zipapp: $$(sha256sum build/multisig.pyz)"
 
 RPMPLUGINDIR = $(shell rpm --eval '%{__plugindir}')
 RPMMACRODIR = $(shell rpm --eval '%{_rpmconfigdir}')/macros.d

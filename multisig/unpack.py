@@ -11,6 +11,7 @@ from typing import Iterator
 
 from multisig.errors import UnreadableError
 from multisig.files import open_regular
+from multisig.subjects.rpmlib import librpm
 
 CHUNK = 1 << 18
 _GZIP = b"\x1f\x8b"
@@ -46,9 +47,7 @@ def _gunzipped(fd: int) -> Iterator[bytes]:
 
 def _by_librpm(fd: int) -> Iterator[bytes]:
     """Python has no zstd before 3.14; librpm, which dnf has loaded anyhow, has."""
-    import rpm
-
-    stream = rpm.fd(fd, "r", "zstdio")
+    stream = librpm().fd(fd, "r", "zstdio")
     try:
         yield from iter(lambda: bytes(stream.read(_LIBRPM_READ)), b"")
     finally:
@@ -60,10 +59,8 @@ def zstd(data: bytes) -> bytes:
 
     At its lowest level: digests do not get smaller by more work, and what was packed in a hurry is unpacked in one.
     """
-    import rpm
-
     with tempfile.TemporaryFile() as packed:
-        stream = rpm.fd(packed.fileno(), "w1", "zstdio")
+        stream = librpm().fd(packed.fileno(), "w1", "zstdio")
         try:
             for start in range(0, len(data), CHUNK):
                 stream.write(data[start : start + CHUNK])

@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import Optional
 
-from multisig.errors import MultisigError
+from multisig.errors import MultisigError, UnreadableError
 from multisig.files import open_regular
 from multisig.statement import Kind
 from multisig.subjects import RPM_LEAD
+from multisig.subjects.rpmlib import librpm
 
 
 def kind_of(path: str, forced: Optional[str]) -> Kind:
@@ -45,6 +47,6 @@ def base_name(path: str) -> str:
 
 def hush_librpm() -> None:
     """librpm has words of its own for a broken package, on the error output; the exception says it in one line."""
-    import rpm
-
-    rpm.setVerbosity(rpm.RPMLOG_CRIT)
+    with contextlib.suppress(UnreadableError):
+        rpm = librpm()
+        rpm.setVerbosity(rpm.RPMLOG_CRIT)

@@ -13,10 +13,9 @@ import os
 import zlib
 from typing import Callable, Iterator, Mapping, Optional, Protocol
 
-import rpm
-
 from multisig.errors import PayloadMismatchError
 from multisig.subjects import Progress
+from multisig.subjects.rpmlib import librpm
 
 # Large enough that handing chunks over between threads is nothing beside unpacking them; eight are 4 MiB.
 CHUNK = 1 << 19
@@ -163,7 +162,7 @@ def _by_python(
 
 def _by_librpm(fd: int, offset: int, progress: Optional[Progress]) -> Iterator[bytes]:
     os.lseek(fd, offset, os.SEEK_SET)
-    stream = rpm.fd(fd, "r", "zstdio")
+    stream = librpm().fd(fd, "r", "zstdio")
     try:
         while True:
             try:

@@ -14,9 +14,7 @@ import struct
 import threading
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Optional, Set, Tuple
-
-import rpm
+from typing import TYPE_CHECKING, Optional, Set, Tuple
 
 from multisig.errors import MalformedRpmError, UnreadableError
 from multisig.statement import Digests
@@ -24,7 +22,11 @@ from multisig.subjects import RPM_LEAD, header
 from multisig.subjects.framing import HEADER_MAGIC, LEAD_SIZE, MAX_SIGNATURE_DATA, MAX_SIGNATURE_TAGS
 from multisig.subjects.header import Header, strings
 from multisig.subjects.manifest import encode_manifest
+from multisig.subjects.rpmlib import librpm
 from multisig.subjects.structure import Files, check_files, check_identity, check_payload_tags, check_tags
+
+if TYPE_CHECKING:
+    import rpm
 
 # Signature header tags that rpm acts on when it installs: IMA and fs-verity signatures of files (rpmtag.h).
 FILE_SIGNATURE_TAGS = frozenset({274, 275, 276, 277})
@@ -33,7 +35,6 @@ _PRELUDE = struct.Struct(">4s4xII")
 _INDEX = struct.Struct(">I12x")
 _READERS = threading.local()
 _FIRST_READ = 16 << 10
-_WITHOUT_CHECKS = rpm._RPMVSF_NOSIGNATURES | rpm._RPMVSF_NODIGESTS
 _PROVIDENAME, _OBSOLETENAME, _PROVIDEVERSION, _FILECAPS, _SYSUSERS = 1047, 1090, 1113, 5010, 5109
 # Everything that makes rpm run a program of the package's choice: scriptlets, their interpreters, triggers.
 _SCRIPT_TAGS = frozenset(
@@ -126,7 +127,7 @@ def read_installed(package: "rpm.hdr", *, path: str = "") -> RpmSubject:
 
     rpm adds tags of its own to an installed package's header; they lie outside the immutable region.
     """
-    region = package[rpm.RPMTAG_HEADERIMMUTABLE]
+    region = package[header.IMMUTABLE]
     if not isinstance(region, bytes):
         raise MalformedRpmError("the installed package has no immutable region", path=path or None)
     return _subject(region, 0, False)
@@ -221,7 +222,9 @@ def _transaction_set() -> "rpm.ts":
     """A reader of headers for each thread: making one costs a third of what reading a header does."""
     found: "Optional[rpm.ts]" = getattr(_READERS, "transaction_set", None)
     if found is None:
-        found = _READERS.transaction_set = rpm.TransactionSet("/", _WITHOUT_CHECKS)
+        rpm = librpm()
+        without_checks = rpm._RPMVSF_NOSIGNATURES | rpm._RPMVSF_NODIGESTS
+        found = _READERS.transaction_set = rpm.TransactionSet("/", without_checks)
     return found
 
 
@@ -230,11 +233,12 @@ def _librpm_region(fd: int) -> bytes:
 
     Signature checks are off: they would ask rpm's own keyring and database, whose answers are not this project's.
     """
+    reader = _transaction_set()
     os.lseek(fd, 0, os.SEEK_SET)
     try:
-        package = _transaction_set().hdrFromFdno(fd)
-        region = package[rpm.RPMTAG_HEADERIMMUTABLE] if package is not None else None
-    except (rpm.error, SystemError, UnicodeError) as error:
+        package = reader.hdrFromFdno(fd)
+        region = package[header.IMMUTABLE] if package is not None else None
+    except (librpm().error, SystemError, UnicodeError) as error:
         raise MalformedRpmError(f"rpm does not accept the header: {error}") from None
     if not isinstance(region, bytes):
         raise MalformedRpmError("rpm finds no immutable region in the header", tag=header.IMMUTABLE)
