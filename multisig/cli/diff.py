@@ -39,11 +39,12 @@ def run(options: argparse.Namespace) -> int:
     diffoscope = _diffoscope() if options.deep else None
     paths = (options.a, options.b)
     with ExitStack() as stack:
-        bar = stack.enter_context(progress("comparing", lambda: sum(bytes_to_read(path, "rpm") for path in paths)))
-        a, b = (_open(stack, path, bar) for path in paths)
+        sizes = [partial(bytes_to_read, path, "file") for path in paths]
+        with progress("comparing", lambda: 2 * sum(size() for size in sizes)) as bar:
+            a, b = (_open(stack, path, bar) for path in paths)
         comparison = compare(a.subject, b.subject)
-        places = first_places(a, b, comparison.changed_files)
-        bar.close()
+        with progress("looking for what differs", lambda: 2 * sizes[0]() + sizes[1]()) as bar:
+            places = first_places(a, b, comparison.changed_files, progress=bar)
     if options.json:
         print(diffjson.answer(a, b, comparison, places))
     else:

@@ -7,9 +7,10 @@ It follows sizes and names of the signed header as the proof does, so a payload 
 from __future__ import annotations
 
 import stat
-from typing import AbstractSet, Dict, Iterator, Tuple
+from typing import AbstractSet, Dict, Iterator, Optional, Tuple
 
 from multisig.errors import PayloadMismatchError
+from multisig.subjects import Progress
 from multisig.subjects.decompress import decompressed
 from multisig.subjects.rpm import RpmSubject
 from multisig.subjects.structure import Files
@@ -19,14 +20,16 @@ _MAX_NAME = 4096 + 2
 _CHANGED = "the payload is not what it was when it was checked"
 
 
-def contents(fd: int, subject: RpmSubject, wanted: AbstractSet[int]) -> Iterator[Tuple[int, Iterator[bytes]]]:
+def contents(
+    fd: int, subject: RpmSubject, wanted: AbstractSet[int], *, progress: Optional[Progress] = None
+) -> Iterator[Tuple[int, Iterator[bytes]]]:
     """The contents of regular files in the archive's order: place in the file list, and its bytes in pieces.
 
     ``wanted`` are places in the file list; of a hard-link group only the last holds the content (``holder``). The
-    pieces must be taken before the next file is asked for; what is left of them is skipped. Raises
-    PayloadMismatchError, or OSError where the disk fails.
+    pieces must be taken before the next file is asked for; what is left of them is skipped. ``progress`` is told of
+    compressed bytes. Raises PayloadMismatchError, or OSError where the disk fails.
     """
-    reader = _Reader(iter(decompressed(fd, subject.payload_offset, subject.compressor)))
+    reader = _Reader(decompressed(fd, subject.payload_offset, subject.compressor, progress=progress))
     places = {path: place for place, path in enumerate(subject.files.paths)}
     left = set(wanted)
     while left:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from multisig.errors import MalformedRpmError, UnreadableError
+from multisig.subjects import Progress
 from multisig.subjects.members import contents, holder
 from multisig.subjects.rpm import RpmSubject
 
@@ -60,22 +61,25 @@ class _Window:
     lines: int = 0
 
 
-def first_places(a: Opened, b: Opened, paths: Sequence[bytes]) -> Mapping[bytes, Place]:
+def first_places(
+    a: Opened, b: Opened, paths: Sequence[bytes], *, progress: Optional[Progress] = None
+) -> Mapping[bytes, Place]:
     """For the first MAX_FILES of these paths, regular files in both packages, where their contents differ first.
 
     What is no regular file with content in both, or does not differ after all, is left out. Memory: 16 bytes for each
-    BLOCK bytes of the first package's files, and 70 KB a file. Raises PayloadMismatchError, UnreadableError.
+    BLOCK bytes of the first package's files, and 70 KB a file. ``progress`` is told of compressed bytes, at most twice
+    the first package's and once the second's. Raises PayloadMismatchError, UnreadableError.
     """
     chosen = paths[:MAX_FILES]
     old, new = _holders(a, chosen), _holders(b, chosen)
     shared = [path for path in chosen if path in old and path in new]
-    hashes = {place: _hashes(pieces) for place, pieces in _contents(a, [old[path] for path in shared])}
+    hashes = {place: _hashes(pieces) for place, pieces in _contents(a, [old[path] for path in shared], progress)}
     # One content of one package may be that of several paths of the other: hard links.
     partners: Dict[int, List[int]] = {}
     for path in shared:
         partners.setdefault(new[path], []).append(old[path])
     after: Dict[Tuple[int, int], Tuple[int, _Window]] = {}
-    for place, pieces in _contents(b, [new[path] for path in shared]):
+    for place, pieces in _contents(b, [new[path] for path in shared], progress):
         for partner, found in _differing(pieces, {partner: hashes[partner] for partner in partners[place]}):
             after[partner, place] = found
     blocks: Dict[int, List[int]] = {}
@@ -83,7 +87,7 @@ def first_places(a: Opened, b: Opened, paths: Sequence[bytes]) -> Mapping[bytes,
         blocks.setdefault(partner, []).append(block)
     before = {
         (place, block): window
-        for place, pieces in _contents(a, list(blocks))
+        for place, pieces in _contents(a, list(blocks), progress)
         for block, window in _windows(pieces, blocks[place])
     }
     places: Dict[bytes, Place] = {}
@@ -95,9 +99,11 @@ def first_places(a: Opened, b: Opened, paths: Sequence[bytes]) -> Mapping[bytes,
     return places
 
 
-def _contents(package: Opened, places: Sequence[int]) -> Iterator[Tuple[int, Iterator[bytes]]]:
+def _contents(
+    package: Opened, places: Sequence[int], progress: Optional[Progress]
+) -> Iterator[Tuple[int, Iterator[bytes]]]:
     try:
-        yield from contents(package.fd, package.subject, frozenset(places))
+        yield from contents(package.fd, package.subject, frozenset(places), progress=progress)
     except OSError as error:
         raise UnreadableError(f"cannot be read: {error.strerror}", path=package.path) from None
     except MalformedRpmError as error:
