@@ -34,6 +34,12 @@ class Find:
     notes: Tuple[str, ...] = ()
 
 
+def join(one: Find, other: Find) -> Find:
+    """What two looks brought that are one to the gate; at most one of them has found a bundle."""
+    found = one.bundle if one.bundle is not None else other.bundle
+    return Find(found, one.attestations + other.attestations, one.notes + other.notes)
+
+
 @dataclass(frozen=True)
 class Held:
     """What is known of one package's evidence: the raw bundles, what they hold together, or why they hold nothing.

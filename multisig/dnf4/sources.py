@@ -8,27 +8,38 @@ from typing import Mapping, Sequence
 import dnf
 
 from multisig.dnf4.downloads import Bundles
-from multisig.dnf4.indexes import Indexes
+from multisig.dnf4.indexes import Indexes, Searches
+from multisig.dnf4.places import Places
 from multisig.gate import Package
-from multisig.held import Find, Look
+from multisig.held import Find, Look, join
 
 
 class Sources:
-    """The gate's EvidenceSource. ``urls`` maps a downloaded file's path to the URL it was named by."""
+    """The gate's EvidenceSource.
 
-    def __init__(self, base: "dnf.Base", urls: Mapping[str, str]) -> None:
+    ``urls`` maps a downloaded file's path to the URL it was named by; ``places`` are those of [bundles], by repository.
+    """
+
+    def __init__(self, base: "dnf.Base", urls: Mapping[str, str], places: Mapping[str, Sequence[str]]) -> None:
+        self._urls = urls
+        self._searches = Searches()
+        self._indexes = Indexes(self._searches)
+        self._places = Places(base, places, self._searches)
         self._bundles = Bundles(base, urls)
-        self._indexes = Indexes()
 
     def add(self, package: Package, handle: "dnf.package.Package") -> None:
         """To be told of every package before it is asked about."""
-        self._bundles.add(package, handle)
+        self._searches.add(package)
         self._indexes.add(package, handle)
+        self._bundles.add(package, handle)
+        path = handle.localPkg()
+        self._places.add(package, self._urls.get(path, path) if handle._from_cmdline else handle.location)
 
     def fetch(self, packages: Sequence[Package], look: Look) -> Mapping[int, Find]:
         """See gate.EvidenceSource."""
         if look is Look.INDEX:
-            return self._indexes.fetch(packages)
+            own, others = self._indexes.fetch(packages), self._places.indexes(packages)
+            return {key: join(own.get(key, Find()), others.get(key, Find())) for key in {**own, **others}}
         if look is Look.PLACES:
-            return {}
+            return self._places.bundles(packages)
         return self._bundles.fetch(packages, fresh=look is Look.AFRESH)

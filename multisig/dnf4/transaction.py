@@ -38,7 +38,7 @@ class Transaction:
         self._base = base
         self._config = config
         self._say = say
-        self._source = Sources(base, urls)
+        self._source = Sources(base, urls, config.bundles)
         self._packages: Dict[int, Package] = {}
         self._handles: Dict[int, "dnf.package.Package"] = {}
         self._pinned: List[Pinned] = []

@@ -63,7 +63,7 @@ def test_percent_signs_are_themselves(tmp_path: Path) -> None:
 
 BROKEN = [
     "mode = warn\n", "[main\nmode = warn\n", "[main]\nmode\n", "[main]\nmode = warn\nmode = enforce\n",
-    "[main]\nmode = warn\nMODE = enforce\n",
+    "[main]\nmode = warn\nMODE = enforce\n", "[main]\nmode : warn\n",
     "[main]\n[main]\n", "[main]\nmodus = warn\n", "[main]\nhold_back = no\n",
     "[Main]\nmode = warn\n", "[other]\n", "[DEFAULT]\nmode = warn\n", "[]\nmode = warn\n",
     "\ufeff[main]\nmode = warn\n",
@@ -82,10 +82,51 @@ def test_what_cannot_be_understood_or_honoured_is_an_error_that_names_the_file(t
     assert "\n" not in str(caught.value)
 
 
-def test_places_for_bundles_are_an_error_until_they_are_looked_at(tmp_path: Path) -> None:
-    assert loaded(tmp_path, "[main]\nmode = warn\n[bundles]\n") == Config(enforcing=False)
-    with pytest.raises(ConfigError, match=r"multisig.conf: .*\[bundles\] must be empty"):
-        loaded(tmp_path, "[main]\n[bundles]\nfedora = /var/lib/rebuilders\n")
+# --- [bundles] -------------------------------------------------------------------------------------------------------
+
+
+def places(tmp_path: Path, text: str) -> "dict[str, tuple[str, ...]]":
+    return dict(loaded(tmp_path, f"[bundles]\n{text}\n").bundles)
+
+
+def test_places_for_bundles_by_repository(tmp_path: Path) -> None:
+    text = """
+fedora = /var/lib/rebuilders/f43 file:///media/usb/bundles
+updates = https://rebuilders.example.org/f43/   # theirs
+copr:copr.fedorainfracloud.org:group_x:y =
+    http://127.0.0.1:8080/~x/a%20b
+    /srv/bundles/
+@commandline = /srv/bundles
+Fedora = /another
+"""
+    assert places(tmp_path, text) == {
+        "fedora": ("/var/lib/rebuilders/f43", "/media/usb/bundles"),
+        "updates": ("https://rebuilders.example.org/f43",),
+        "copr:copr.fedorainfracloud.org:group_x:y": ("http://127.0.0.1:8080/~x/a%20b", "/srv/bundles"),
+        "@commandline": ("/srv/bundles",),
+        "Fedora": ("/another",),
+    }
+
+
+def test_a_place_has_one_spelling_and_is_asked_once(tmp_path: Path) -> None:
+    text = "a = /x/ /x//y/.. file:///x file://localhost/x/ http://h/ http://h file:///a%20b/\nb ="
+    assert places(tmp_path, text) == {"a": ("/x", "http://h", "/a b"), "b": ()}
+
+
+BAD_PLACES = [
+    "a = bundles", "a = ./bundles", "a = ~/bundles", "a = ftp://h/x", "a = file:bundles", "a = file://host/x",
+    "a = http:/x", "a = http://", "a = https:///x", "a = HTTP://h/x", "a = http://h/x?y=1", "a = http://h/x#y",
+    "a = file:///%00", "a = /x\nb = x", "a = $releasever", "a = \"/x\"",
+    "a/b = /x", "a b = /x", "* = /x", "fedora* = /x", "@system = /x", "ä = /x", "= /x", "a : /x", "a", "a = /x\na = /y",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", BAD_PLACES)
+def test_what_is_no_place_is_an_error_that_names_the_file(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        places(tmp_path, text)
+    assert str(tmp_path / "multisig.conf") in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_later_directories_overrule_earlier_ones(tmp_path: Path) -> None:
@@ -95,6 +136,13 @@ def test_later_directories_overrule_earlier_ones(tmp_path: Path) -> None:
     config = load_config([str(tmp_path / "a"), str(tmp_path / "b")])
     assert (config.enforcing, config.journal) == (False, "/b")
     assert load_config([str(tmp_path / "b"), str(tmp_path / "a")]).journal == "/a"
+
+
+def test_later_directories_overrule_the_places_of_single_repositories(tmp_path: Path) -> None:
+    for name, text in (("a", "x = /a\ny = /a"), ("b", "y = /b")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "multisig.conf").write_text(f"[bundles]\n{text}\n")
+    assert load_config([str(tmp_path / "a"), str(tmp_path / "b")]).bundles == {"x": ("/a",), "y": ("/b",)}
 
 
 def test_a_file_that_cannot_be_read_is_an_error_and_not_the_defaults(tmp_path: Path) -> None:

@@ -95,8 +95,13 @@ def test_the_example_index_has_the_shape_of_one() -> None:
 def test_the_example_configuration_is_what_holds_without_one() -> None:
     (text,) = _blocks(_page("docs/formats.md"), "ini")
     settings = config.parse_config(text.encode(), path="example")
-    assert set(settings) == set(config._KEYS)
-    assert config._config(settings) == config.Config()
+    assert set(settings.main) == set(config._KEYS)
+    assert config._config(settings.main, settings.bundles) == config.Config()
+
+
+def test_the_example_of_places_can_be_used() -> None:
+    (text,) = _blocks(_page("docs/formats.md"), "places")
+    assert [len(places) for places in config.parse_config(text.encode(), path="example").bundles.values()] == [2, 1]
 
 
 def test_the_journal_schema_is_the_one_in_the_code() -> None:
