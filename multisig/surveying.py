@@ -102,12 +102,18 @@ class Surveyor:
         try:
             fd = open_regular(path)
             try:
-                embedded = read_embedded(fd)
-                return _Read(file, read_rpm(fd), read_header_signatures(fd), None, beside, embedded)
+                return _Read(file, read_rpm(fd), read_header_signatures(fd), None, beside, self._embedded(fd, file))
             finally:
                 os.close(fd)
         except (MalformedRpmError, UnreadableError) as error:
             return _Read(file, None, None, refuse(file, self._repo, Code(error.code), error.message), beside)
+
+    def _embedded(self, fd: int, file: str) -> Optional[bytes]:
+        try:
+            return read_embedded(fd)
+        except MalformedRpmError as error:
+            self.notes.append(f"{file}: {error.message}")
+            return None
 
     # Evidence
 

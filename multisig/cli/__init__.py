@@ -22,6 +22,8 @@ _ANSWERS = {
     "verify": "verify",
     "diff": "diff",
     "status": "status",
+    "publish": "publish",
+    "watch": "watch",
     "release verify": "releaseverify",
     "policy": "policy",
 }
@@ -112,7 +114,7 @@ def build_parser() -> Parser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
     for add in (
         *(_manifest, _diff, _sign, _merge, _publish, _index, _embed, _extract, _verify),
-        *(_status, _release, _policy, _keys, _history),
+        *(_status, _release, _watch, _policy, _keys, _history),
     ):
         add(commands)
     return parser
@@ -310,6 +312,17 @@ def _keys(commands: "argparse._SubParsersAction[Parser]") -> None:
     parser = _command(commands, "keys", "keys", "list the policy's people, their keys, and which of them count")
     parser.add_argument("--policy", metavar="P", default=paths.POLICY, help="default: %(default)s")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _watch(commands: "argparse._SubParsersAction[Parser]") -> None:
+    parser = _command(commands, "watch", "watch", "look for signatures by your key that you did not make")
+    parser.add_argument("--key", metavar="FPR", action="append", help="of your keys; default: those in the ledger")
+    parser.add_argument("--policy", metavar="P", help="look at its keys too, for some that pass for yours")
+    parser.add_argument("--ledger", metavar="L", action="append", help="default: the one in your home")
+    parser.add_argument("--gnupghome", metavar="D", help="GnuPG's directory, where it is not the usual one")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("path", metavar="REPODIR|INDEX")
+    parser.epilog = "Exit codes: 0 nothing was found, 1 something was, 2 it could not be told."
 
 
 def _history(commands: "argparse._SubParsersAction[Parser]") -> None:

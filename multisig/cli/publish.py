@@ -9,12 +9,13 @@ import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
-from typing import List
+from typing import List, Optional
 
 from multisig import report
 from multisig.cli.merge import say
 from multisig.cli.progress import progress
 from multisig.cli.subject import hush_librpm
+from multisig.errors import MultisigError
 from multisig.openpgp import open_engine
 from multisig.policy import load_policy, publishing_policy
 from multisig.publishing.run import Publisher, Report
@@ -38,12 +39,17 @@ def run(options: argparse.Namespace) -> int:
         )  # fmt: skip
         done = publisher.run()
     if options.json:
-        print(_json(done))
+        print(_json(done, None))
     else:
         say(done.dropped)
         for line in _lines(done):
             print(line)
     return 0
+
+
+def error_json(error: MultisigError) -> str:
+    """The answer where the run could not be finished; what was done until then was."""
+    return _json(Report(), error)
 
 
 def _lines(done: Report) -> List[str]:
@@ -56,9 +62,10 @@ def _lines(done: Report) -> List[str]:
     return [*lines, ", ".join(counts)]
 
 
-def _json(done: Report) -> str:
+def _json(done: Report, error: Optional[MultisigError]) -> str:
     return json.dumps(
         {
+            "error": None if error is None else {"code": error.code, "message": str(error)},
             "published": [{"name": item.name, "signers": list(item.signers)} for item in done.published],
             "extended": done.extended,
             "held": [

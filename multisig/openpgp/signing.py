@@ -48,11 +48,15 @@ class Signer:
     def public_key(self) -> PublicKey:
         """The public key from the user's keyring; raises UsageError if it is not there or has no part that can sign."""
         if self._key is None:
-            exported: bytes = self._gpg.export_keys(self.fingerprint, armor=False)
-            if not exported:
-                raise UsageError(f"gpg has no key {self.fingerprint}; gpg --list-secret-keys shows those that it has")
-            self._key = self._checked(parse_public_key(exported, path=f"key {self.fingerprint}"))
+            self._key = self._checked(self.exported())
         return self._key
+
+    def exported(self) -> PublicKey:
+        """The public key as the user's keyring has it, whatever its state; UsageError if it is not there."""
+        exported: bytes = self._gpg.export_keys(self.fingerprint, armor=False)
+        if not exported:
+            raise UsageError(f"gpg has no key {self.fingerprint}; gpg --list-secret-keys shows those that it has")
+        return parse_public_key(exported, path=f"key {self.fingerprint}")
 
     def sign(self, data: bytes) -> str:
         """Return an armored, detached signature over exactly ``data``.
