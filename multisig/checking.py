@@ -6,12 +6,13 @@ from __future__ import annotations
 import hashlib
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
+from multisig.bundle import Bundle
 from multisig.errors import UncheckedSignatureError
 from multisig.evidence import Candidate, Evidence
 from multisig.openpgp import Checked, Engine, Grouping, Outcome, Signature
-from multisig.policy import Key, Policy, Rule
+from multisig.policy import Key, Policy, Rule, Traits
 from multisig.statement import Kind
 from multisig.vendor import HeaderEvidence, header_evidence
 from multisig.verdict import Approval, ReleaseStanding, Verdict, approval, judge, plan
@@ -22,7 +23,8 @@ _Identity = Tuple[str, bytes, str]
 @dataclass
 class Case:
     """One subject under judgement. ``problem`` says what was wrong with a bundle that gave no evidence;
-    ``lapsed_count``: a key that has merely expired is as good as any; ``releases``: see verdict.judge.
+    ``lapsed_count``: a key that has merely expired is as good as any; ``releases``: see verdict.judge. ``bundle`` is
+    what the evidence is from, ``traits`` what the rules were chosen by, ``found`` what came of each signature tried.
     """
 
     name: str
@@ -36,19 +38,23 @@ class Case:
     problem: Optional[str] = None
     lapsed_count: bool = False
     releases: Mapping[str, ReleaseStanding] = field(default_factory=dict)
+    bundle: Optional[Bundle] = None
+    traits: Optional[Traits] = None
+    found: List[Tuple[Candidate, Union[Approval, str]]] = field(default_factory=list)
 
 
 class Checker:
     """Has ``engine`` verify signatures in ``pool``; what it found of one is kept for the whole run.
 
-    ``now`` is the policy's clock, in seconds since the epoch.
+    ``now`` is the policy's clock, in seconds since the epoch. ``thorough``: try all signatures, needed or not.
     """
 
-    def __init__(self, policy: Policy, engine: Engine, pool: Executor, *, now: int) -> None:
+    def __init__(self, policy: Policy, engine: Engine, pool: Executor, *, now: int, thorough: bool = False) -> None:
         self._policy = policy
         self._engine = engine
         self._pool = pool
         self._now = now
+        self._thorough = thorough
         self._together = engine.verify_together if isinstance(engine, Grouping) else None
         self._checked: "Dict[_Identity, Tuple[Future[List[Checked]], int]]" = {}
 
@@ -59,7 +65,7 @@ class Checker:
     def verify(self, cases: Sequence[Case]) -> None:
         """Try signatures, all subjects' next ones side by side, until the rules are satisfied or none is left."""
         while True:
-            trying = [(case, plan(case.rules, case.approvals, case.untried)) for case in cases]
+            trying = [(case, self._next(case)) for case in cases]
             trying = [(case, candidates) for case, candidates in trying if candidates]
             if not trying:
                 return
@@ -68,17 +74,24 @@ class Checker:
                 for candidate in candidates:
                     case.untried.remove(candidate)
                     found = self._approval(candidate, case)
+                    case.found.append((candidate, found))
                     if isinstance(found, Approval):
                         case.approvals.append(found)
                     else:
                         case.ignored.append(found)
 
+    def _next(self, case: Case) -> Tuple[Candidate, ...]:
+        return tuple(case.untried) if self._thorough else plan(case.rules, case.approvals, case.untried)
+
     def over_other_content(self, case: Case, evidence: Evidence) -> Tuple[str, ...]:
         """Whose good signatures are over other content of the same name: the first thing a builder wants to know."""
         counted = {item.signer for item in case.approvals}
-        trying = plan(case.rules, case.approvals, [item for item in evidence.others if item.signer not in counted])
+        others = tuple(item for item in evidence.others if item.signer not in counted)
+        trying = others if self._thorough else plan(case.rules, case.approvals, others)
         self._start(trying)
-        good = dict.fromkeys(item.signer for item in trying if isinstance(self._approval(item, case), Approval))
+        found = [(item, self._approval(item, case)) for item in trying]
+        case.found += found
+        good = dict.fromkeys(item.signer for item, said in found if isinstance(said, Approval))
         hint = " (multisig diff shows what differs)" if case.kind is Kind.RPM else ""
         return tuple(f"{signer}'s signature is over other content{hint}" for signer in good)
 

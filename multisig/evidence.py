@@ -53,6 +53,7 @@ class Candidate:
     """A signature that would count for the subject if an engine finds it good.
 
     ``data`` is the exact bytes it must be over, ``statement`` their SHA-256; ``subject`` the statement's line.
+    ``place`` is that of the attestation in the bundle, and the signature's in it.
     """
 
     signer: str
@@ -62,19 +63,34 @@ class Candidate:
     statement: str
     channel: str
     subject: Subject
+    place: Tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True)
+class Note:
+    """What was made of one attestation (``signature`` is None), or of one of its signatures, without trying it.
+
+    ``told``: it is worth a word where the verdict is told, and not only where it is explained.
+    """
+
+    attestation: int
+    signature: Optional[int]
+    text: str
+    told: bool = True
 
 
 @dataclass(frozen=True)
 class Evidence:
     """``candidates`` approve the subject; ``others`` approve something of its name with other digests.
 
-    ``ignored`` says in words what was set aside.
+    ``ignored`` says in words what was set aside, each thing once; ``notes`` say it of each place in the bundle.
     """
 
     candidates: Tuple[Candidate, ...]
     others: Tuple[Candidate, ...]
     ignored: Tuple[str, ...]
     named_otherwise: bool
+    notes: Tuple[Note, ...] = ()
 
 
 @dataclass
@@ -89,32 +105,38 @@ def collect(bundle: Bundle, policy: Policy, wanted: Wanted, now: int) -> Evidenc
     """Everything in the bundle that speaks of the subject, in the bundle's order; nonsense in it never raises."""
     candidates: List[Candidate] = []
     others: List[Candidate] = []
-    ignored: Dict[str, None] = {}
+    notes: List[Note] = []
     named_otherwise = False
     tried: Dict[str, _Tried] = {}
-    for attestation in bundle.attestations:
+    for number, attestation in enumerate(bundle.attestations):
         statement = _claims(attestation.statement)
         if isinstance(statement, str):
-            ignored[f"a statement: {statement}"] = None
+            notes.append(Note(number, None, f"a statement: {statement}"))
             continue
         subject, same = _line(statement, wanted)
         if subject is None:
+            notes.append(Note(number, None, "a statement that does not name it", told=False))
             continue
-        if statement.channel not in wanted.channels:
-            ignored[f"a statement for the channel {statement.channel}"] = None
-            continue
-        objection = wanted.objection(statement.whole()) if wanted.objection is not no_objection else None
+        objection = _objection(statement, wanted)
         if objection is not None:
-            ignored[f"a statement {objection}"] = None
+            notes.append(Note(number, None, f"a statement {objection}"))
             continue
         named_otherwise = named_otherwise or not same
         so_far = tried.setdefault(attestation.statement, _Tried())
-        for found in _signatures(attestation, statement, subject, policy, now, so_far):
-            if isinstance(found, str):
-                ignored[found] = None
+        for found in _signatures(number, attestation, statement, subject, policy, now, so_far):
+            if isinstance(found, Note):
+                notes.append(found)
             else:
                 (candidates if same else others).append(found)
-    return Evidence(tuple(candidates), tuple(others), tuple(ignored), named_otherwise)
+    ignored = dict.fromkeys(note.text for note in notes if note.told)
+    return Evidence(tuple(candidates), tuple(others), tuple(ignored), named_otherwise, tuple(notes))
+
+
+def _objection(statement: Claims, wanted: Wanted) -> Optional[str]:
+    """Why a statement that names the subject does not speak for it here."""
+    if statement.channel not in wanted.channels:
+        return f"for the channel {statement.channel}"
+    return wanted.objection(statement.whole()) if wanted.objection is not no_objection else None
 
 
 def identifier(attestation: Attestation) -> Optional[str]:
@@ -152,30 +174,38 @@ def _line(statement: Claims, wanted: Wanted) -> Tuple[Optional[Subject], bool]:
 
 
 def _signatures(
-    attestation: Attestation, statement: Claims, subject: Subject, policy: Policy, now: int, so_far: "_Tried"
-) -> Iterator[Union[Candidate, str]]:
-    for armored in attestation.signatures:
+    number: int,
+    attestation: Attestation,
+    statement: Claims,
+    subject: Subject,
+    policy: Policy,
+    now: int,
+    so_far: "_Tried",
+) -> Iterator[Union[Candidate, Note]]:
+    for place, armored in enumerate(attestation.signatures):
         signature = _signature(armored)
         if isinstance(signature, str):
-            yield f"a signature: {signature}"
+            yield Note(number, place, f"a signature: {signature}")
             continue
         if signature.packet in so_far.packets:
+            yield Note(number, place, "the same signature once more", told=False)
             continue
         so_far.packets.add(signature.packet)
         owners = [(signer, key) for signer, key in _keys(policy) if key.public.could_have_issued(signature)]
         if not owners:
-            yield f"a key nobody here knows, {_issuer(signature)}"
+            yield Note(number, place, f"a key nobody here knows, {_issuer(signature)}")
         for signer, key in owners:
             obstacle = obstacle_to(signer, key, signature, statement.identifier, now)
             if obstacle is not None:
-                yield f"{signer.name}: {obstacle}"
+                yield Note(number, place, f"{signer.name}: {obstacle}")
             elif so_far.tries.setdefault(signer.name, 0) >= MAX_TRIES:
-                yield f"{signer.name}: more than {MAX_TRIES} signatures on one statement"
+                yield Note(number, place, f"{signer.name}: more than {MAX_TRIES} signatures on one statement")
             else:
                 so_far.tries[signer.name] += 1
                 yield Candidate(
-                    signer.name, key, signature, statement.data, statement.identifier, statement.channel, subject
-                )
+                    signer.name, key, signature, statement.data, statement.identifier, statement.channel, subject,
+                    (number, place),
+                )  # fmt: skip
 
 
 def obstacle_to(signer: Signer, key: Key, signature: Signature, statement: str, now: int) -> Optional[str]:

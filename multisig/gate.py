@@ -28,7 +28,14 @@ from multisig.repositories import Listing, ReleaseSource, Repositories
 from multisig.statement import Digests, Kind
 from multisig.subjects import Progress
 from multisig.subjects.rpm import RpmSubject, read_identity, read_rpm
-from multisig.traits import FILE_SIGNATURES, file_signatures_allowed, package_rules, planned_traits, quorum_rule
+from multisig.traits import (
+    FILE_SIGNATURES,
+    file_signatures_allowed,
+    package_rules,
+    planned_traits,
+    quorum_rule,
+    rpm_traits,
+)
 from multisig.vendor import UNSEEN
 from multisig.verdict import (
     NO_REPOSITORY,
@@ -72,16 +79,25 @@ class Gate:
     """Judges one transaction's packages under one policy and one reading of the clock (seconds since the epoch).
 
     Signatures are checked by ``workers`` threads, from the moment that they are known to be worth it; ``close`` ends
-    them. ``releases`` is where rules with ``release`` look; without it they are not satisfied.
+    them. ``releases`` is where rules with ``release`` look; without it they are not satisfied. ``thorough``: all
+    signatures are tried, and what the rules were chosen by is kept, for whoever wants an explanation.
     """
 
     def __init__(
-        self, policy: Policy, engine: Engine, *, now: int, workers: int, releases: Optional[ReleaseSource] = None
+        self,
+        policy: Policy,
+        engine: Engine,
+        *,
+        now: int,
+        workers: int,
+        releases: Optional[ReleaseSource] = None,
+        thorough: bool = False,
     ) -> None:
         self._policy = policy
         self._now = now
         self._pool = ThreadPoolExecutor(max(1, workers), "multisig")
-        self._checker = Checker(policy, engine, self._pool, now=now)
+        self._thorough = thorough
+        self._checker = Checker(policy, engine, self._pool, now=now, thorough=thorough)
         self._held: Dict[int, Held] = {}
         self._looked: Set[Tuple[int, Look]] = set()
         self._repositories = None if releases is None else Repositories(releases, self._release_quorum, now=now)
@@ -143,9 +159,12 @@ class Gate:
 
     def judge_digests(self, kind: Kind, name: str, digests: Digests, repo: str, bundle: Optional[bytes]) -> Judged:
         """The verdict on a file or tree of these digests, with the bundle that lay beside it."""
-        rules = matching_rules(self._policy, Traits(kind=kind.word, repo=repo, name="", obsoletes=(), content=None))
+        traits = Traits(kind=kind.word, repo=repo, name="", obsoletes=(), content=None)
         held = hold((bundle,) if bundle is not None else ())
-        return self._judge_case(kind, name, digests, repo, rules, held)
+        case = self._case(kind, name, digests, repo, matching_rules(self._policy, traits), held)
+        case.traits = traits
+        self._checker.verify([case])
+        return self._conclude(case, held, digests)
 
     def judge_quorum(
         self,
@@ -296,6 +315,7 @@ class Gate:
         held = self._held.get(package.key, Held())
         case = self._case(Kind.RPM, subject.name, subject.digests, package.repo, rules, held)
         case.releases = self._releases(package, rules)
+        case.traits = rpm_traits(subject, package.repo) if self._thorough else None
         self._checker.verify([case])
         return case, self._conclude(case, held, subject.digests)
 
@@ -349,14 +369,16 @@ class Gate:
             return Case(name, origin, rules, None, kind=kind, problem=held.problem)
         channels = frozenset(rule.channel for rule in rules if rule.channel is not None)
         evidence = collect(held.together, self._policy, Wanted(kind, name, digests, channels), self._now)
-        return Case(name, origin, rules, evidence, list(evidence.candidates), kind=kind)
+        return Case(name, origin, rules, evidence, list(evidence.candidates), kind=kind, bundle=held.together)
 
     def _conclude(self, case: Case, held: Held, digests: Optional[Digests]) -> Judged:
         verdict = self._checker.verdict(case, case.approvals, UNSEEN, [*held.notes, *case.ignored])
-        if lacks_people(case.rules, verdict) and case.evidence is not None and case.evidence.others:
+        wondering = self._thorough or lacks_people(case.rules, verdict)
+        if wondering and case.evidence is not None and case.evidence.others:
             verdict = replace(verdict, ignored=verdict.ignored + self._checker.over_other_content(case, case.evidence))
         counted = tuple(item for item in held.shared if identifier(item) in verdict.statements)
-        return Judged(verdict, digests, held.used, counted, tuple(case.approvals))
+        kept = case if self._thorough else None
+        return Judged(verdict, digests, held.used, counted, tuple(case.approvals), kept)
 
 
 def _decidable(rules: Sequence[Rule]) -> Tuple[Rule, ...]:

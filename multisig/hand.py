@@ -25,13 +25,16 @@ from multisig.verdict import Approval, Code, Verdict, refuse
 @dataclass(frozen=True)
 class Judged:
     """A verdict, and what it rests on: the digests judged, the bundle used, what counted of the attestations from
-    elsewhere, and whose word was good."""
+    elsewhere, and whose word was good. ``case`` is all that was looked at, where it came so far, and ``proof`` says in
+    words why the payload is the right one, where it was looked at."""
 
     verdict: Verdict
     digests: Optional[Digests] = None
     bundle: Optional[bytes] = None
     attestations: Tuple[Attestation, ...] = ()
     approvals: Tuple[Approval, ...] = ()
+    case: Optional[Case] = None
+    proof: str = ""
 
     def refused(self, code: Code, message: str) -> "Judged":
         """The same with a refusal in the verdict's place."""
@@ -56,13 +59,13 @@ def judge_bytes(hand: AtHand, judged: Judged, checker: Checker) -> Judged:
     1. Where rules ask for the header's signature, it is looked at, and the rules are judged once more. 2. The payload
     is proven, or vouched for. 3. The file is one that its repository's release lists. Raises UnreadableError.
     """
-    verdict, header = judged.verdict, UNSEEN
+    verdict, header, proof = judged.verdict, UNSEEN, ""
     try:
         if any(rule.signed_by for rule in hand.case.rules):
             header = _header_evidence(hand, checker)
             verdict = checker.verdict(hand.case, judged.approvals, header, verdict.ignored)
         if verdict.code is Code.OK:
-            _prove(hand, judged.approvals, header, checker)
+            proof = _prove(hand, judged.approvals, header, checker)
             if hand.listing is not None and not hand.listing.holds(hand.fd, hand.path):
                 text = f"the file is none of those that the released metadata of {hand.listing.repo} list"
                 return judged.refused(Code.CONTENT_MISMATCH, text)
@@ -70,7 +73,7 @@ def judge_bytes(hand: AtHand, judged: Judged, checker: Checker) -> Judged:
         return judged.refused(Code(error.code), str(error))
     except UnreadableError as error:
         raise error.at(hand.path) from None
-    return replace(judged, verdict=verdict)
+    return replace(judged, verdict=verdict, proof=proof)
 
 
 def _header_evidence(hand: AtHand, checker: Checker) -> HeaderEvidence:
@@ -78,11 +81,14 @@ def _header_evidence(hand: AtHand, checker: Checker) -> HeaderEvidence:
     return checker.header(hand.case.rules, signed_bytes(hand.subject), found.packets, found.problems)
 
 
-def _prove(hand: AtHand, approvals: Sequence[Approval], header: HeaderEvidence, checker: Checker) -> None:
+def _prove(hand: AtHand, approvals: Sequence[Approval], header: HeaderEvidence, checker: Checker) -> str:
     """Prove the payload, or find its bytes vouched for: by people's statements, and for rules that ask for the header's
-    signature by the digest of the payload in that header, if it gives one. Raises MalformedRpmError.
+    signature by the digest of the payload in that header, if it gives one. Says which. Raises MalformedRpmError.
     """
     payload = hash_payload(hand.fd, hand.subject, progress=hand.progress)
     vouching = [item for item in approvals if item.payload == payload]
-    if not checker.verdict(hand.case, vouching, header if names_payload(hand.subject) else UNSEEN).accepted:
-        prove_payload(hand.fd, hand.subject, progress=hand.progress)
+    if checker.verdict(hand.case, vouching, header if names_payload(hand.subject) else UNSEEN).accepted:
+        who = ", ".join(dict.fromkeys(item.signer for item in vouching)) or "the signed header"
+        return f"its bytes are those that {who} vouched for"
+    prove_payload(hand.fd, hand.subject, progress=hand.progress)
+    return "unpacked, and each file is the one that the header says"

@@ -223,6 +223,7 @@ def _verify(commands: "argparse._SubParsersAction[Parser]") -> None:
     parser.add_argument(
         "--kind", choices=("rpm", "file", "tree"), help="take each PATH as this, whatever it looks like"
     )
+    parser.add_argument("--explain", action="store_true", help="say step by step how each verdict came about")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("paths", metavar="FILE|DIR", nargs="+")
 

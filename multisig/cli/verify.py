@@ -21,6 +21,7 @@ from multisig.cli.progress import progress
 from multisig.cli.repository import Folders
 from multisig.cli.subject import base_name, bytes_to_read, hush_librpm, kind_of
 from multisig.errors import MalformedTreeError, MultisigError, UnreadableError
+from multisig.explain import explain
 from multisig.files import open_regular, read_bounded, read_if_there
 from multisig.gate import Gate, Judged, Package
 from multisig.held import Find, Look
@@ -31,7 +32,7 @@ from multisig.statement import Kind
 from multisig.subjects import Progress
 from multisig.subjects.file import hash_file
 from multisig.subjects.tree import manifest_digests, tree_manifest
-from multisig.verdict import Code, Verdict, refuse
+from multisig.verdict import Code, refuse
 
 LOCAL = "@commandline"
 AT_ONCE = 8
@@ -47,10 +48,16 @@ def run(options: argparse.Namespace) -> int:
     folders = Folders(None if options.repo == LOCAL else options.repo)
     for number, path in enumerate(options.paths):
         folders.add(number, path)
-    with closing(open_engine()) as engine, Gate(policy, engine, now=now, workers=workers, releases=folders) as gate:
-        verdicts, failure = _verify_all(gate, options, bundle)
+    with closing(open_engine()) as engine, Gate(
+        policy, engine, now=now, workers=workers, releases=folders, thorough=options.explain
+    ) as gate:
+        found, failure = _verify_all(gate, options, bundle)
+    verdicts = [judged.verdict for judged in found]
     if options.json:
         print(answer_json(verdicts, failure))
+    elif options.explain:
+        for path, judged in zip(options.paths, found):
+            print("\n".join(explain(judged, policy, path)))
     else:
         for verdict in verdicts:
             print(report.line(verdict) if verdict.accepted else report.block(verdict))
@@ -86,17 +93,17 @@ class _Running(NamedTuple):
 
     path: str
     held: ExitStack
-    answer: "Union[Verdict, UnreadableError, Future[Judged]]"
+    answer: "Union[Judged, UnreadableError, Future[Judged]]"
 
 
 def _verify_all(
     gate: Gate, options: argparse.Namespace, bundle: Optional[bytes]
-) -> Tuple[List[Verdict], Optional[MultisigError]]:
+) -> Tuple[List[Judged], Optional[MultisigError]]:
     """A verdict on each path, and what could not be read first of all, if anything.
 
     The payloads of a few RPMs are still being proven, by the gate's threads, while the next one is read.
     """
-    verdicts: List[Verdict] = []
+    found: List[Judged] = []
     failure: Optional[MultisigError] = None
     running: Deque[_Running] = deque()
     sizes = [partial(bytes_to_read, path, options.kind) for path in options.paths]
@@ -109,21 +116,21 @@ def _verify_all(
             except UnreadableError as error:
                 running.append(_Running(path, held, error))
             while len(running) > (AT_ONCE if number + 1 < len(options.paths) else 0):
-                verdict, unreadable = _finished(running.popleft(), options.repo)
-                verdicts.append(verdict)
+                judged, unreadable = _finished(running.popleft(), options.repo)
+                found.append(judged)
                 failure = failure or unreadable
-    return verdicts, failure
+    return found, failure
 
 
-def _finished(running: _Running, repo: str) -> Tuple[Verdict, Optional[UnreadableError]]:
+def _finished(running: _Running, repo: str) -> Tuple[Judged, Optional[UnreadableError]]:
     answer = running.answer
     with running.held:
         try:
             if isinstance(answer, UnreadableError):
                 raise answer
-            return (answer if isinstance(answer, Verdict) else answer.result().verdict), None
+            return (answer if isinstance(answer, Judged) else answer.result()), None
         except UnreadableError as error:
-            return refuse(running.path, repo, Code.UNREADABLE, str(error)), error
+            return Judged(refuse(running.path, repo, Code.UNREADABLE, str(error))), error
 
 
 def _verify(
@@ -134,19 +141,19 @@ def _verify(
     bundle: Optional[bytes],
     held: ExitStack,
     advance: Progress,
-) -> "Union[Verdict, Future[Judged]]":
+) -> "Union[Judged, Future[Judged]]":
     kind = kind_of(path, options.kind)
     given = _Given(path, bundle)
     if kind is Kind.TREE:
         try:
             digests = manifest_digests(tree_manifest(path, progress=advance))
         except MalformedTreeError as error:
-            return refuse(base_name(path), options.repo, Code(error.code), str(error))
-        return gate.judge_digests(kind, base_name(path), digests, options.repo, given.raw).verdict
+            return Judged(refuse(base_name(path), options.repo, Code(error.code), str(error)))
+        return gate.judge_digests(kind, base_name(path), digests, options.repo, given.raw)
     fd = open_regular(path)
     held.callback(os.close, fd)
     if kind is Kind.FILE:
         _, digests = hash_file(fd, path=path, progress=advance)
-        return gate.judge_digests(kind, base_name(path), digests, options.repo, given.raw).verdict
+        return gate.judge_digests(kind, base_name(path), digests, options.repo, given.raw)
     given.fd = fd
     return gate.judge_file(fd, path, Package(number, "", "", options.repo), given, progress=advance)

@@ -24,7 +24,7 @@ from multisig.policy.model import (
 )
 from multisig.policy.parse import parse_policy
 from multisig.policy.publishing import publishing_policy
-from multisig.policy.select import ContentTraits, Traits, matching_rules, release_rules, undecided_rules
+from multisig.policy.select import ContentTraits, Traits, matching_rules, mismatch, release_rules, undecided_rules
 from multisig.policy.standing import can_sign, key_end
 from multisig.policy.store import PolicyFiles, load_policy, read_policy
 
@@ -52,6 +52,7 @@ __all__ = [
     "lint",
     "load_policy",
     "matching_rules",
+    "mismatch",
     "notice",
     "parse_policy",
     "release_rules",

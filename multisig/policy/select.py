@@ -63,6 +63,19 @@ def release_rules(policy: Policy, repo: Optional[str]) -> Tuple[Rule, ...]:
     )
 
 
+def mismatch(rule: Rule, traits: Traits) -> Optional[str]:
+    """Why a rule does not match, in words that follow "it"; None where it does."""
+    if rule.kind != traits.kind:
+        return f"is for kind {rule.kind}"
+    if rule.repos is not None and not match_name(rule.repos, traits.repo):
+        return f"is for the repositories {', '.join(rule.repos)}"
+    if not _by_name(rule, traits):
+        return f"is for the packages {', '.join(rule.packages or ())}"
+    if not _by_content(rule.content, traits.content):
+        return "is for packages with other content"
+    return None
+
+
 def _by_name(rule: Rule, traits: Traits) -> bool:
     if rule.kind != traits.kind:
         return False
