@@ -15,11 +15,10 @@ from docs import tag_table
 from multisig import __version__, bundle, cli, config, index, journal, statement
 from multisig.policy import parse, parse_policy, rules
 from multisig.verdict import Code
-from tests.unit.policy_keys import keys, read_file
+from tests.unit.made_keys import read_made, with_made_keys
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
-_PEOPLE = {"marek": "ann", "joanna": "bob", "rafal": "cat"}
 _AROUND = """\
 multisig: policy/v1
 serial: 1
@@ -49,20 +48,9 @@ def _policies() -> Iterator[Tuple[str, str]]:
             yield f"{page.name} {number}", text if text.startswith("multisig:") else _AROUND + text
 
 
-def _with_real_keys(text: str) -> str:
-    """The made-up fingerprints replaced by those of keys that the files hold."""
-    for person, stand_in in _PEOPLE.items():
-        text = text.replace(f"/{person}.", f"/{stand_in}.")
-    pattern = re.compile(r'fingerprint: "[0-9A-F]+"(,?\s+file: keys/)(\w+)\.asc')
-    return pattern.sub(lambda found: f'fingerprint: "{keys()[found[2]].fingerprint}"{found[1]}{found[2]}.asc', text)
-
-
 @pytest.mark.parametrize(("name", "text"), [pytest.param(*item, id=item[0]) for item in _policies()])
 def test_every_policy_in_the_documentation_can_be_used(name: str, text: str) -> None:
-    def read(file: str) -> bytes:
-        return read_file("retired/ann.txt" if file.startswith("retired/") else file)
-
-    assert parse_policy(_with_real_keys(text).encode(), path=name, read_file=read).rules
+    assert parse_policy(with_made_keys(text).encode(), path=name, read_file=read_made).rules
 
 
 def test_the_documentation_has_examples_of_policies_to_compare() -> None:
