@@ -76,8 +76,6 @@ def in_order(content: Content, uploads: Uploads, evidence: Evidence) -> List[str
 def check_by_rpm(path: str, keyless: str) -> None:
     """Have rpm itself check the digests in the signature header, which is nobody's to sign: a file that is wrong there
     would be refused by every client. ``keyless`` is a folder without keys, for rpm's database. Raises ToolError."""
-    run_tool(
-        "rpmkeys",
-        ["--checksig", "--nosignature", "--define", "_pkgverify_level digest", "--dbpath", keyless, path],
-        package="rpm",
-    )
+    options = ["--checksig", "--nosignature", "--define", "_pkgverify_level digest"]
+    # rpm wants the one to be absolute; and no absolute path is taken for an option.
+    run_tool("rpmkeys", [*options, "--dbpath", os.path.abspath(keyless), os.path.abspath(path)], package="rpm")

@@ -42,7 +42,9 @@ def build_metadata(repo: str, aside: str) -> str:
         raise UnreadableError(f"cannot be copied: {error}", path=before) from None
     options = ["--quiet", "--update", "--keep-all-metadata", "--error-exit-val", "--no-database"]
     run_tool(
-        "createrepo_c", [*options, "--outputdir", aside, repo], package="createrepo-c (Debian), createrepo_c (Fedora)"
+        "createrepo_c",
+        [*options, "--outputdir", os.path.abspath(aside), os.path.abspath(repo)],
+        package="createrepo-c (Debian), createrepo_c (Fedora)",
     )
     return made
 

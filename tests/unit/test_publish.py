@@ -108,6 +108,15 @@ def test_a_package_below_the_threshold_is_held_back_and_it_says_what_it_lacks(se
     assert "0 published, 0 with more signatures, 1 held back" in ran.out
 
 
+def test_paths_may_be_relative_and_look_like_options(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.hello("-who", "marek", "joanna")
+    server.incoming.rename(server.bench.folder / "-in")
+    monkeypatch.chdir(server.bench.folder)
+    ran = call("publish", "--incoming=-in", "--repo=-out", "--policy", server.bench.policy)
+    assert (ran.rc, ran.err) == (0, "")
+    assert set(client.packages(server.bench.folder / "-out")) == {FILE}
+
+
 def test_nothing_that_was_uploaded_is_changed_or_removed(server: Server) -> None:
     server.hello("marek", "marek", "joanna")
     server.upload("junk.msig", b"junk")
