@@ -5,7 +5,7 @@ VENV := .venv
 export PYTHONDONTWRITEBYTECODE = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install rpm zipapp rpm-plugin install-rpm-plugin setup demo test test-unit test-rpm6 matrix lint bench vectors fuzz clean
+.PHONY: help install rpm zipapp rpm-plugin install-rpm-plugin install-dnf5 setup demo test test-unit test-rpm6 matrix lint bench vectors fuzz clean
 
 help:        ## this list
 	@sed -n 's/^\([a-z0-9-]*\): .*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -114,6 +114,12 @@ install-rpm-plugin: rpm-plugin  ## install it, and with it switch it on; DESTDIR
 	install -D -m 755 build/multisig.so "$(DESTDIR)$(RPMPLUGINDIR)/multisig.so"
 	install -D -m 755 rpm-plugin/multisig-check "$(DESTDIR)$(LIBEXECDIR)/multisig-check"
 	install -D -m 644 rpm-plugin/macros.multisig "$(DESTDIR)$(RPMMACRODIR)/macros.multisig"
+
+install-dnf5:  ## have dnf5 ask, through its actions plugin; DESTDIR=, PREFIX=/usr/local
+	install -D -m 755 dnf5-plugins/multisig-dnf5 "$(DESTDIR)$(LIBEXECDIR)/multisig-dnf5"
+	install -d "$(DESTDIR)$(SYSCONFDIR)/dnf/libdnf5-plugins/actions.d"
+	sed 's|/usr/libexec/|$(LIBEXECDIR)/|' dnf5-plugins/multisig.actions > \
+		"$(DESTDIR)$(SYSCONFDIR)/dnf/libdnf5-plugins/actions.d/multisig.actions"
 
 clean:       ## remove what the other targets made here
 	rm -rf build dist *.egg-info $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

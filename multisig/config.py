@@ -19,7 +19,7 @@ FILE_NAME = "multisig.conf"
 _MAX_CONFIG = 64 << 10
 _SITES = ("http://", "https://")
 # As dnf has it (dnf/repo.py, _REPOID_CHARS), and @commandline.
-_REPOSITORY = re.compile(r"[A-Za-z0-9_.:-]+\Z|@commandline\Z")
+_REPOSITORY = re.compile(r"[A-Za-z0-9_.:-]+\Z|@(commandline|rpm)\Z")
 _PRINTABLE = re.compile(r"[!-~]+\Z")
 _KEYS = ("enabled", "mode", "policy", "hold-back", "openpgp", "journal")
 

@@ -20,7 +20,8 @@ from multisig.dnf4.releases import Releases
 from multisig.dnf4.sources import Sources
 from multisig.errors import RefusedError, UnreadableError
 from multisig.gate import Gate, Judged, Package
-from multisig.journal import Entry, Journal
+from multisig.inplace import record
+from multisig.journal import Journal
 from multisig.openpgp import open_engine
 from multisig.pin import Pinned, Pinner
 from multisig.policy import Policy, load_policy, notice
@@ -206,17 +207,8 @@ class Transaction:
             self._say(f"multisig: {plain(text)}")
 
     def _record(self, stage: str, judged: Sequence[Judged], notes: Sequence[str] = ()) -> int:
-        entries = [
-            Entry(
-                item.verdict, getattr(item.digests, "sha256", None), getattr(item.digests, "sha512", None), item.bundle,
-                item.attestations,
-            )  # fmt: skip
-            for item in judged
-        ]
-        policy = self._gate.policy
-        return self._journal.record(
-            entries, time=int(time.time()), stage=stage, mode="enforce" if self._config.enforcing else "warn",
-            accepted=all(item.verdict.accepted for item in judged), serial=policy.serial, policy=policy.sha256,
+        return record(
+            self._journal, self._gate, judged, stage=stage, enforcing=self._config.enforcing, time=int(time.time()),
             notes=notes,
         )  # fmt: skip
 

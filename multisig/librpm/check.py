@@ -13,30 +13,27 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections import deque
-from concurrent.futures import Future
-from typing import Deque, Dict, FrozenSet, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, FrozenSet, Mapping, Optional, Sequence, Tuple
 
 import rpm
 
 from multisig import approvals, report
 from multisig.approvals import Approved
-from multisig.config import Config
+from multisig.config import Config, is_site
 from multisig.errors import RefusedError, UnreadableError
-from multisig.gate import Gate, Judged, Package
+from multisig.folders import find_in_folders
+from multisig.gate import Gate, Package
 from multisig.held import Find, Look
-from multisig.journal import Entry, Journal
+from multisig.inplace import InPlace, real_path, record
+from multisig.journal import Journal
 from multisig.local import find_local
 from multisig.openpgp import open_engine
-from multisig.pin import Pinner
 from multisig.policy import load_policy
 from multisig.rpmsettings import examine
 from multisig.subjects import Progress
-from multisig.verdict import Code, Verdict, refuse
 
 REPOSITORY = "@rpm"
 NO_DIGEST = "0" * 64
-_AHEAD = 16
 
 
 class Check:
@@ -48,17 +45,14 @@ class Check:
     def __init__(self, config: Config, approved: FrozenSet[Approved], progress: Progress) -> None:
         self._config = config
         self._approved = set(approved)
-        self._progress = progress
         self._started = time.monotonic()
-        self._source = _Beside()
-        self._pinner = Pinner("/", user=0)
-        self._running: Deque[Tuple["Future[Judged]", int]] = deque()
-        self._judged: List[Judged] = []
+        self._source = _Near(config)
         self._decision: Optional[int] = None
         self._journal = Journal(config.journal)
         policy = load_policy(config.policy)
         self._engine = open_engine(config.openpgp)
         self._gate = Gate(policy, self._engine, now=int(time.time()), workers=len(os.sched_getaffinity(0)) + 1)
+        self._files = InPlace(self._gate, self._source, progress=progress)
 
     def close(self) -> None:
         """End what runs."""
@@ -75,10 +69,12 @@ class Check:
             self._approved.discard(identity)
             os.close(fd)
             return identity.header
-        package = Package(len(self._judged) + len(self._running), full_name(name), "", REPOSITORY)
-        self._running.append((self._begin(package, fd), fd))
-        while len(self._running) > _AHEAD:
-            self._settle()
+        try:
+            path = real_path(fd)
+        except OSError as error:
+            os.close(fd)
+            raise UnreadableError(f"/proc is needed, and cannot be read: {error.strerror}") from None
+        identity = self._files.begin(self._source.package(full_name(name), path), fd, path)
         return identity.header if identity is not None else NO_DIGEST
 
     def conclude(self, flags: int) -> Tuple[bool, str]:
@@ -89,66 +85,47 @@ class Check:
         settings = examine(flags, rpm.expandMacro)
         if settings.refused:
             raise RefusedError("; ".join(settings.refused))
-        while self._running:
-            self._settle()
-        if not self._judged:
+        judged = [outcome.judged for outcome in self._files.outcomes()]
+        if not judged:
             return True, ""  # dnf has recorded and said what it approved
-        verdicts = [item.verdict for item in self._judged]
-        accepted = all(verdict.accepted for verdict in verdicts)
-        self._record(accepted, settings.recorded)
-        if accepted:
+        enforcing = self._config.enforcing
+        self._decision = record(
+            self._journal, self._gate, judged, stage="at hand", enforcing=enforcing, time=int(time.time()),
+            notes=settings.recorded,
+        )  # fmt: skip
+        verdicts = [item.verdict for item in judged]
+        if all(verdict.accepted for verdict in verdicts):
             return True, report.acceptance(verdicts, time.monotonic() - self._started)
-        return False, report.refusal(verdicts) if self._config.enforcing else report.warning(verdicts)
+        return False, report.refusal(verdicts) if enforcing else report.warning(verdicts)
 
     def finished(self) -> None:
         """Note in the journal that the transaction went through."""
         if self._decision is not None:
             self._journal.finish(self._decision, time=int(time.time()))
 
-    def _begin(self, package: Package, fd: int) -> "Future[Judged]":
-        try:
-            path = os.readlink(f"/proc/self/fd/{fd}")
-            if not self._pinner.is_safe(path, fd):
-                return _known(_replaceable(package, path))
-            self._source.paths[package.key] = path
-            return self._gate.judge_file(fd, path, package, self._source, progress=self._progress)
-        except (OSError, UnreadableError) as error:
-            return _known(refuse(package.nevra, REPOSITORY, Code.UNREADABLE, str(error)))
 
-    def _settle(self) -> None:
-        future, fd = self._running.popleft()
-        try:
-            self._judged.append(future.result())
-        finally:
-            os.close(fd)
+class _Near:
+    """What lies in the folders that [bundles] names for ``@rpm``, beside a file, by its path when opened, and in it."""
 
-    def _record(self, accepted: bool, notes: Sequence[str]) -> None:
-        entries = [
-            Entry(
-                item.verdict, getattr(item.digests, "sha256", None), getattr(item.digests, "sha512", None), item.bundle,
-                item.attestations,
-            )  # fmt: skip
-            for item in self._judged
-        ]
-        policy = self._gate.policy
-        self._decision = self._journal.record(
-            entries, time=int(time.time()), stage="at hand", mode="enforce" if self._config.enforcing else "warn",
-            accepted=accepted, serial=policy.serial, policy=policy.sha256, notes=notes,
-        )  # fmt: skip
+    def __init__(self, config: Config) -> None:
+        self._folders = [place for place in config.bundles.get(REPOSITORY, ()) if not is_site(place)]
+        self._paths: Dict[int, str] = {}
 
-
-class _Beside:
-    """Bundles beside the files, by the path that each was opened by, and in them."""
-
-    def __init__(self) -> None:
-        self.paths: Dict[int, str] = {}
+    def package(self, nevra: str, path: str) -> Package:
+        """A package that this knows from now on."""
+        key = len(self._paths)
+        self._paths[key] = path
+        return Package(key, nevra, "", REPOSITORY)
 
     def fetch(self, packages: Sequence[Package], look: Look) -> Mapping[int, Find]:
         """See gate.EvidenceSource."""
         found: Dict[int, Find] = {}
-        for package in packages if look is Look.BESIDE else ():
+        for package in packages if look in (Look.PLACES, Look.BESIDE) else ():
+            path = self._paths[package.key]
             with contextlib.suppress(UnreadableError):
-                found[package.key] = find_local(self.paths[package.key])
+                found[package.key] = (
+                    find_local(path) if look is Look.BESIDE else find_in_folders(self._folders, os.path.basename(path))
+                )
         return found
 
 
@@ -157,14 +134,3 @@ def full_name(name: str) -> str:
     front, _, release = name.rpartition("-")
     front, _, version = front.rpartition("-")
     return f"{front}-{version if ':' in version else '0:' + version}-{release}"
-
-
-def _replaceable(package: Package, path: str) -> Verdict:
-    message = f"others than root could replace {path} before rpm opens it; copy it to where only root can write"
-    return refuse(package.nevra, REPOSITORY, Code.UNREADABLE, message)
-
-
-def _known(verdict: Verdict) -> "Future[Judged]":
-    future: "Future[Judged]" = Future()
-    future.set_result(Judged(verdict))
-    return future

@@ -16,7 +16,7 @@ import pytest
 import rpm
 
 from fixtures.running import CHECKOUT, run
-from multisig import approvals
+from multisig import approvals, inplace
 from multisig.librpm import check
 from multisig.librpm.check import NO_DIGEST, full_name
 from multisig.librpm.talk import Channel, Checker
@@ -90,7 +90,7 @@ def _heard(channel: socket.socket) -> str:
 @pytest.fixture
 def machine(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Machine:
     # Whoever runs the tests is root here: theirs are the files.
-    monkeypatch.setattr(check, "Pinner", lambda copies, user: Pinner(copies, user=os.geteuid()))
+    monkeypatch.setattr(inplace, "Pinner", lambda copies, user: Pinner(copies, user=os.geteuid()))
     return Machine(bench)
 
 
@@ -132,6 +132,20 @@ def test_a_package_that_is_not_the_one_that_rpm_takes_it_for(machine: Machine) -
     machine.bench.write("hello.rpm.msig", machine.bench.bundle(*NAMES))
     for name in ("hello-1.0-2.noarch", "hello-1:1.0-1.noarch", "hell-o-1.0-1.noarch", "-", "\udc80"):
         assert machine.talk(machine.bench.rpm, name=name)[-1][0] == "R"
+
+
+def test_bundles_in_a_folder_that_the_configuration_names(machine: Machine) -> None:
+    medium = machine.bench.folder / "medium"
+    medium.mkdir()
+    (medium / "hello.rpm.msig").write_bytes(machine.bench.bundle("joanna", "rafal"))
+    machine.bench.write("hello.rpm.msig", b"[" * 20_000)
+    assert machine.talk(machine.bench.rpm)[-1][0] == "R"
+    with open(machine.bench.folder / "multisig.conf", "a") as conf:
+        conf.write(f"[bundles]\n@rpm = {medium} https://site.invalid/bundles\n")
+    assert machine.talk(machine.bench.rpm)[-1][0] == "A"
+    (medium / "hello.rpm.msig").write_bytes(b"junk")
+    verdict = machine.talk(machine.bench.rpm)[-1]
+    assert verdict[0] == "R" and str(medium) in verdict
 
 
 def test_what_is_no_package(machine: Machine) -> None:

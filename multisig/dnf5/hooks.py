@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What libdnf5's actions plugin runs at its hooks, and what the mode in multisig.conf makes of it.
+
+Enforcing, whatever goes wrong ends the transaction: by the request that shows why, or by the exit code alone.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from contextlib import closing
+from typing import Callable, Sequence
+
+import rpm
+
+from multisig import approvals, paths
+from multisig.config import Config, load_config
+from multisig.dnf5.talk import Actions
+from multisig.dnf5.transaction import DECISION, Transaction
+from multisig.errors import MultisigError, RefusedError
+from multisig.journal import Journal
+from multisig.text import plain
+
+PLANNED, AT_HAND, DONE = "goal_resolved", "pre_transaction", "post_transaction"
+
+
+def run(hook: str, actions: Actions, folders: Sequence[str], process: int, say: Callable[[str], None]) -> int:
+    """Serve one hook; the exit code. ``folders`` may hold multisig.conf, ``process`` is the dnf5 that asks."""
+    config = Config()
+    try:
+        if hook == DONE:
+            return _done(actions, folders, process)
+        if hook not in (PLANNED, AT_HAND):
+            raise RefusedError(f"multisig: refused; there is no hook {hook}")
+        incoming = actions.incoming()
+        if not incoming:
+            return 0  # removals need no policy
+        config = load_config(folders)
+        with closing(Transaction(actions, incoming, config, process, say)) as transaction:
+            if hook == PLANNED:
+                transaction.judge_planned()
+            else:
+                transaction.judge_files()
+        return 0
+    except Exception as error:
+        text = _told(error)
+        if not config.enforcing:
+            say(f"multisig: would have refused (mode = warn): {text}")
+            return 0
+        actions.error(text)
+        return 1
+
+
+def main(hook: str, folders: Sequence[str] = (paths.CONFIG,)) -> int:
+    """The program multisig-dnf5. dnf5 shows what it writes to the error output."""
+    rpm.setVerbosity(rpm.RPMLOG_CRIT)
+    requests = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # nothing but requests may get there
+    try:
+        with requests:
+            actions = Actions(sys.stdin.buffer, requests)
+            return run(hook, actions, folders, os.getppid(), lambda line: print(line, file=sys.stderr, flush=True))
+    except Exception as error:
+        print(_told(error), file=sys.stderr)
+        return 1
+
+
+def _done(actions: Actions, folders: Sequence[str], process: int) -> int:
+    """The packages are in: too late to refuse."""
+    approvals.revoke(paths.APPROVALS, process=process)
+    decision = actions.remembered(DECISION)
+    if decision is not None:
+        Journal(load_config(folders).journal).finish(int(decision), time=int(time.time()))
+    return 0
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, RefusedError):
+        return "\n".join(plain(line) for line in str(error).split("\n"))
+    told = plain(str(error) if isinstance(error, MultisigError) else f"{type(error).__name__}: {error}")
+    return f"multisig: refused; nothing was installed.\n\n  {told}"

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One hook of one dnf5 transaction before the gate."""
+
+from __future__ import annotations
+
+import glob
+import os
+import time
+from typing import Callable, Dict, List, Sequence
+
+import rpm
+
+from multisig import approvals, paths, report
+from multisig.config import Config
+from multisig.dnf5.downloads import Bundles
+from multisig.dnf5.talk import Actions, Incoming
+from multisig.errors import RefusedError, UnreadableError
+from multisig.files import open_regular
+from multisig.gate import Gate, Judged, Package
+from multisig.inplace import InPlace, Outcome, real_path, record
+from multisig.journal import Journal
+from multisig.openpgp import open_engine
+from multisig.policy import load_policy
+from multisig.rpmsettings import examine
+
+DECISION = "multisig_decision"
+
+
+class Transaction:
+    """``process`` is dnf5, which runs librpm; ``say`` takes a line for the user. Methods raise MultisigError."""
+
+    def __init__(
+        self, actions: Actions, incoming: Sequence[Incoming], config: Config, process: int, say: Callable[[str], None]
+    ) -> None:
+        self._actions = actions
+        self._config = config
+        self._process = process
+        self._say = say
+        self._cache = actions.setting("cachedir") or ""
+        offline = actions.setting("cacheonly") == "all"
+        self._source = Bundles(actions.setting, self._cache, offline=offline, places=config.bundles)
+        self._incoming: Dict[int, Incoming] = {}
+        self._packages: List[Package] = []
+        for item in sorted(incoming, key=lambda item: item.nevra):
+            package = self._source.package(item)
+            self._incoming[package.key] = item
+            self._packages.append(package)
+        self._journal = Journal(config.journal)
+        policy = load_policy(config.policy)
+        self._engine = open_engine(config.openpgp)
+        self._gate = Gate(policy, self._engine, now=int(time.time()), workers=len(os.sched_getaffinity(0)) + 1)
+
+    def close(self) -> None:
+        """End what runs."""
+        self._gate.close()
+        self._engine.close()
+
+    def judge_planned(self) -> None:
+        """Judge what is planned; raises RefusedError before anything is downloaded."""
+        judged = self._gate.judge_planned(self._packages, self._source)
+        if all(item.verdict.accepted for item in judged):
+            return
+        if self._config.enforcing:
+            self._record("planned", judged)
+        self._refuse_or_warn(judged, "nothing was downloaded or installed")
+
+    def judge_files(self) -> None:
+        """Judge the files that rpm is going to open, record the decision, hand it on; raises RefusedError."""
+        started = time.monotonic()
+        settings = examine(self._flags(), rpm.expandMacro)
+        if settings.refused:
+            raise RefusedError(f"multisig: refused; nothing was installed: {'; '.join(settings.refused)}")
+        outcomes = self._judge_files()
+        judged = [outcome.judged for outcome in outcomes]
+        self._actions.remember(DECISION, str(self._record("at hand", judged, settings.recorded)))
+        if all(item.verdict.accepted for item in judged):
+            self._say(report.acceptance([item.verdict for item in judged], time.monotonic() - started))
+        else:
+            self._refuse_or_warn(judged, "nothing was installed")
+        self._hand_on(outcomes)
+
+    def _judge_files(self) -> Sequence[Outcome]:
+        files = InPlace(self._gate, self._source)
+        for package in self._packages:
+            for path in self._files(self._incoming[package.key]):
+                fd = open_regular(path)
+                files.begin(package, fd, real_path(fd))
+        return files.outcomes()
+
+    def _files(self, incoming: Incoming) -> Sequence[str]:
+        """The files that dnf5 may have rpm open for a package: all of them have to be fit.
+
+        More than one where the repository had another address before, whose cache is still there.
+        """
+        if incoming.lies_here:
+            return [os.path.abspath(incoming.location)]
+        name = os.path.basename(incoming.location)
+        folders = glob.glob(os.path.join(glob.escape(self._cache), glob.escape(incoming.repo) + "-*", "packages"))
+        chosen = self._actions.setting("destdir")
+        if chosen:
+            folders.append(chosen)
+        found = [path for path in (os.path.join(folder, name) for folder in sorted(folders)) if os.path.lexists(path)]
+        if not found:
+            raise UnreadableError(f"dnf5's file of {incoming.nevra} is not where it is expected", path=self._cache)
+        return found
+
+    def _flags(self) -> int:
+        flags = 0
+        for word in filter(None, (self._actions.setting("tsflags") or "").replace(",", " ").split()):
+            flag = getattr(rpm, f"RPMTRANS_FLAG_{word.upper()}", None)
+            if flag is None:
+                raise RefusedError(f"multisig: refused; nothing was installed: tsflags={word} is not known here")
+            flags |= flag
+        return flags
+
+    def _record(self, stage: str, judged: Sequence[Judged], notes: Sequence[str] = ()) -> int:
+        return record(
+            self._journal, self._gate, judged, stage=stage, enforcing=self._config.enforcing, time=int(time.time()),
+            notes=notes,
+        )  # fmt: skip
+
+    def _refuse_or_warn(self, judged: Sequence[Judged], consequence: str) -> None:
+        verdicts = [item.verdict for item in judged]
+        if self._config.enforcing:
+            raise RefusedError(report.refusal(verdicts, consequence=consequence))
+        self._say(report.warning(verdicts))
+
+    def _hand_on(self, outcomes: Sequence[Outcome]) -> None:
+        """Tell librpm's plugin, where there is one, what was approved."""
+        if not rpm.expandMacro("%{?__transaction_multisig}"):
+            return
+        granted = [item.identity for item in outcomes if item.identity is not None and item.judged.verdict.accepted]
+        try:
+            approvals.grant(paths.APPROVALS, granted, process=self._process)
+        except UnreadableError as error:
+            self._say(f"multisig: rpm's plugin will judge once more, as approvals cannot be left for it: {error}")

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What runs wholly in a chroot: dnf 5 in forky, and the librpm plugin with rpm 4.20 and 6.1."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fixtures.chroot import INSIDE, Chroot
+from fixtures.running import PYTHON
+
+
+def run_tests(release: str, file: str, out: Path) -> None:
+    """pytest on one file of this checkout, in the chroot; where a test fails, all that it said."""
+    chroot = Chroot(release)
+    chroot.prepare()
+    words = [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--basetemp=/out/tmp", f"{INSIDE}/{file}"]
+    result = chroot.run(words, out, env={"CI": "true"}, timeout=900, check=False)
+    assert result.rc == 0 and " passed" in result.out, result.text
+
+
+def test_dnf5(tmp_path: Path) -> None:
+    run_tests("forky", "tests/chroot/inside/dnf5.py", tmp_path)
+
+
+@pytest.mark.parametrize("release", ["trixie", "forky"])
+def test_the_plugin_for_rpm(release: str, tmp_path: Path) -> None:
+    run_tests(release, "tests/e2e/test_rpm_plugin.py", tmp_path)

@@ -1,0 +1,320 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""dnf 5's side of the gate, with a plugin that answers as libdnf5-actions(8) says, and one that does not."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Callable, Dict, Iterator, List, Mapping, Optional
+
+import pytest
+
+from fixtures.server import Fault, Server, basic
+from multisig import inplace, paths
+from multisig.bundle import MAX_BUNDLE
+from multisig.dnf5 import downloads
+from multisig.dnf5.downloads import Bundles
+from multisig.dnf5.hooks import run
+from multisig.dnf5.talk import Actions, ActionsError, Incoming
+from multisig.gate import Package
+from multisig.held import Look
+from multisig.pin import Pinner
+from tests.unit.cli_bench import NAMES, NEVRA, Bench
+
+HELLO = {"full_nevra": NEVRA, "name": "hello", "repo_id": "demo", "location": "p/hello.rpm", "direction": "IN"}
+
+
+class Plugin(io.RawIOBase):
+    """Answers the requests written to it, to whoever reads from ``replies``."""
+
+    def __init__(self, packages: List[Dict[str, str]], settings: Mapping[str, str]) -> None:
+        super().__init__()
+        self.packages = packages
+        self.settings = dict(settings)
+        self.vars: Dict[str, str] = {}
+        self.errors: List[str] = []
+        self.replies = Replies()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]
+        request = json.loads(data)
+        operation, domain, args = request["op"], request.get("domain", ""), request["args"]
+        if operation == "error":
+            self.errors.append(args["message"])
+            return len(data)
+        reply: Dict[str, object] = {"op": "reply", "requested_op": operation, "domain": domain, "status": "OK"}
+        if domain == "conf":
+            found = self.settings.get(args["key"])
+            if found is None:
+                reply.update(status="ERROR", message="Option value is not set")
+            reply["return"] = {"keys_val": [{"key": args["key"], "value": found}]}
+        elif domain == "trans_packages":
+            reply["return"] = {"trans_packages": self.packages}
+        elif operation == "set":
+            self.vars[args["name"]] = args["value"]
+            reply["return"] = {"actions_vars": [args]}
+        else:
+            reply["return"] = {"actions_vars": [{"name": name, "value": value} for name, value in self.vars.items()]}
+        self.replies.lines.append(json.dumps(reply).encode() + b"\n")
+        return len(data)
+
+
+class Replies(io.BytesIO):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: List[bytes] = []
+
+    def readline(self, size: Optional[int] = -1, /) -> bytes:
+        return self.lines.pop(0) if self.lines else b""
+
+
+def actions(plugin: Plugin) -> Actions:
+    return Actions(plugin.replies, plugin)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def machine(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """The bench with its policy for the repository demo, a multisig.conf, and the package in dnf5's cache."""
+    monkeypatch.setattr(inplace, "Pinner", lambda copies, user: Pinner(copies, user=os.geteuid()))
+    monkeypatch.setattr(paths, "APPROVALS", str(bench.folder / "run"))
+    text = bench.policy.read_text().replace('"@commandline"', "demo")
+    (bench.policy.parent / "demo.yaml").write_text(text)
+    settings = f"policy = {bench.policy.parent / 'demo.yaml'}\njournal = {bench.folder / 'journal.sqlite'}\n"
+    (bench.folder / "multisig.conf").write_text(f"[main]\n{settings}")
+    packages = bench.folder / "cache" / "demo-0123456789abcdef" / "packages"
+    packages.mkdir(parents=True)
+    (packages / "hello.rpm").write_bytes(bench.rpm.read_bytes())
+    return bench
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Server]:
+    (tmp_path / "web" / "p").mkdir(parents=True)
+    with Server(tmp_path / "web") as server:
+        yield server
+
+
+def plugin(machine: Bench, site: Server, **settings: str) -> Plugin:
+    return Plugin([dict(HELLO)], {"cachedir": str(machine.folder / "cache"), "demo.baseurl": site.url, **settings})
+
+
+def publish(machine: Bench, *names: str) -> None:
+    (machine.folder / "web" / "p" / "hello.rpm.msig").write_bytes(machine.bundle(*names))
+
+
+def serve(hook: str, plugin: Plugin, machine: Bench) -> "tuple[int, str]":
+    said: List[str] = []
+    code = run(hook, actions(plugin), [str(machine.folder)], os.getpid(), said.append)
+    return code, "\n".join(said + plugin.errors)
+
+
+def test_both_hooks_accept_and_the_last_one_notes_the_end(machine: Bench, site: Server) -> None:
+    publish(machine, *NAMES)
+    dnf5 = plugin(machine, site)
+    assert serve("goal_resolved", dnf5, machine) == (0, "")
+    code, text = serve("pre_transaction", dnf5, machine)
+    assert code == 0 and "1 package, 2 of 3 builders signed" in text
+    assert serve("post_transaction", dnf5, machine) == (0, "")
+    assert site.count("*.msig") == 1  # kept from one hook to the next
+    with closing(sqlite3.connect(machine.folder / "journal.sqlite")) as journal:
+        assert journal.execute("SELECT stage, accepted, finished IS NOT NULL FROM decisions").fetchall() == [
+            ("at hand", 1, 1)
+        ]
+
+
+@pytest.mark.parametrize("hook", ["goal_resolved", "pre_transaction"])
+def test_a_refusal_is_sent_as_an_error(machine: Bench, site: Server, hook: str) -> None:
+    publish(machine, "marek")
+    dnf5 = plugin(machine, site)
+    code, text = serve(hook, dnf5, machine)
+    assert code == 1 and dnf5.errors == [text]
+    assert text.startswith("multisig: refused; nothing was") and "needs 1 more of" in text and "\n" in text
+
+
+def test_a_bundle_that_does_not_suffice_is_fetched_afresh(machine: Bench, site: Server) -> None:
+    publish(machine, "marek")
+    dnf5 = plugin(machine, site)
+    assert serve("goal_resolved", dnf5, machine)[0] == 1
+    publish(machine, *NAMES)
+    assert serve("goal_resolved", dnf5, machine)[0] == 0
+
+
+def test_nothing_that_comes_in_needs_no_policy(machine: Bench, site: Server) -> None:
+    (machine.folder / "multisig.conf").write_text("nonsense")
+    dnf5 = plugin(machine, site)
+    dnf5.packages = []
+    assert serve("goal_resolved", dnf5, machine) == serve("pre_transaction", dnf5, machine) == (0, "")
+
+
+def test_each_file_that_dnf5_may_mean_has_to_be_fit(machine: Bench, site: Server) -> None:
+    publish(machine, *NAMES)
+    other = machine.folder / "cache" / "demo-fedcba9876543210" / "packages"
+    other.mkdir(parents=True)
+    (other / "hello.rpm").write_bytes(machine.rpm.read_bytes()[:-1])
+    assert serve("pre_transaction", plugin(machine, site), machine)[0] == 1
+    (other / "hello.rpm").unlink()
+    assert serve("pre_transaction", plugin(machine, site), machine)[0] == 0
+
+
+def test_a_file_that_is_not_there(machine: Bench, site: Server) -> None:
+    publish(machine, *NAMES)
+    code, text = serve("pre_transaction", plugin(machine, site, cachedir=str(machine.folder)), machine)
+    assert code == 1 and "not where it is expected" in text
+
+
+@pytest.mark.parametrize("flags", ["justdb", "nodocs,justdb", "nocrypto", "no_such_flag"])
+def test_flags_that_leave_out_what_was_signed_and_unknown_ones(machine: Bench, site: Server, flags: str) -> None:
+    publish(machine, *NAMES)
+    code, text = serve("pre_transaction", plugin(machine, site, tsflags=flags), machine)
+    assert code == 1 and "refused" in text
+    assert serve("pre_transaction", plugin(machine, site, tsflags="nodocs"), machine)[0] == 0
+
+
+def test_bundles_in_a_folder_that_the_configuration_names(machine: Bench, site: Server) -> None:
+    (machine.folder / "medium").mkdir()
+    (machine.folder / "medium" / "hello.rpm.msig").write_bytes(machine.bundle(*NAMES))
+    conf = machine.folder / "multisig.conf"
+    conf.write_text(conf.read_text() + f"[bundles]\ndemo = {site.url}/elsewhere {machine.folder}/medium\n")
+    dnf5 = plugin(machine, site)
+    assert serve("goal_resolved", dnf5, machine)[0] == 0
+    assert serve("pre_transaction", dnf5, machine)[0] == 0 and site.count() == 0
+
+
+def test_an_unknown_hook(machine: Bench, site: Server) -> None:
+    assert serve("repos_loaded", plugin(machine, site), machine)[0] == 1
+
+
+def test_warn_mode_says_it_and_goes_on(machine: Bench, site: Server) -> None:
+    conf = machine.folder / "multisig.conf"
+    conf.write_text(conf.read_text() + "mode = warn\n")
+    code, text = serve("goal_resolved", plugin(machine, site), machine)
+    assert code == 0 and "would have refused" in text
+    code, text = serve("pre_transaction", plugin(machine, site, cachedir="/nowhere"), machine)
+    assert code == 0 and "would have refused" in text
+
+
+# The talk
+
+REPLIES: Mapping[str, bytes] = {
+    "none": b"",
+    "no JSON": b"OK\n",
+    "deep": b"[" * 100_000 + b"\n",
+    "no object": b"[]\n",
+    "an error": b'{"status":"ERROR","message":"no"}\n',
+    "no status": b'{"return":{"trans_packages":[]}}\n',
+    "nothing returned": b'{"status":"OK"}\n',
+    "another return": b'{"status":"OK","return":[]}\n',
+    "no list": b'{"status":"OK","return":{"trans_packages":{}}}\n',
+    "a list of texts": b'{"status":"OK","return":{"trans_packages":["hello"]}}\n',
+    "a package without a name": b'{"status":"OK","return":{"trans_packages":[{"full_nevra":"x"}]}}\n',
+    "numbers": b'{"status":"OK","return":{"trans_packages":[{"full_nevra":1,"name":2,"repo_id":3,"location":4}]}}\n',
+}
+
+
+@pytest.mark.parametrize("reply", REPLIES.values(), ids=REPLIES.keys())
+def test_what_is_no_answer_is_an_error_and_never_an_empty_transaction(reply: bytes) -> None:
+    with pytest.raises(ActionsError):
+        Actions(io.BytesIO(reply), io.BytesIO()).incoming()
+
+
+@pytest.mark.parametrize("reply", REPLIES.values(), ids=REPLIES.keys())
+def test_no_answer_ends_the_transaction(machine: Bench, reply: bytes) -> None:
+    code = run("pre_transaction", Actions(io.BytesIO(reply), io.BytesIO()), [str(machine.folder)], os.getpid(), print)
+    assert code == 1
+
+
+def test_the_setting_of_another_repository_is_not_taken() -> None:
+    reply = {"status": "OK", "return": {"keys_val": [{"key": "other.baseurl", "value": "x"}]}}
+    asked = Actions(io.BytesIO(json.dumps(reply).encode() + b"\n"), io.BytesIO())
+    assert asked.setting("baseurl", "oth*") is None
+
+
+# Bundles
+
+
+def ask(
+    site: Server, look: Look = Look.BESIDE, *, offline: bool = False, **settings: str
+) -> Callable[[Path], Optional[bytes]]:
+    def fetched(cache: Path) -> Optional[bytes]:
+        known = {"baseurl": site.url, **settings}
+        bundles = Bundles(lambda name, repo: known.get(name), str(cache), offline=offline)
+        package = bundles.package(Incoming(NEVRA, "hello", "demo", "p/hello.rpm"))
+        found = bundles.fetch([package], look).get(package.key)
+        return None if found is None else found.bundle
+
+    return fetched
+
+
+@pytest.fixture
+def msig(tmp_path: Path, site: Server) -> bytes:
+    (tmp_path / "web" / "p" / "hello.rpm.msig").write_bytes(b"bundle")
+    return b"bundle"
+
+
+def test_a_bundle_over_http_is_kept(site: Server, msig: bytes, tmp_path: Path) -> None:
+    assert ask(site)(tmp_path) == msig and ask(site)(tmp_path) == msig
+    assert site.count("*.msig") == 1
+    assert ask(site, offline=True)(tmp_path) == msig
+    assert ask(site, Look.AFRESH)(tmp_path) == msig and site.count("*.msig") == 2
+
+
+def test_offline_nothing_is_asked(site: Server, msig: bytes, tmp_path: Path) -> None:
+    assert ask(site, offline=True)(tmp_path) is None and site.count() == 0
+
+
+def test_of_several_addresses_the_next_one_is_tried(site: Server, msig: bytes, tmp_path: Path) -> None:
+    assert ask(site, baseurl=f"{site.url}/nothing, {site.url}/")(tmp_path) == msig
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault(status=404), Fault(status=500), Fault(truncate=3), Fault(redirect="file:///etc/passwd")]
+)
+def test_a_server_that_has_none(site: Server, msig: bytes, tmp_path: Path, fault: Fault) -> None:
+    site.fault("*.msig", fault)
+    assert ask(site)(tmp_path) is None
+
+
+def test_what_never_ends_is_cut_off(site: Server, msig: bytes, tmp_path: Path) -> None:
+    site.fault("*.msig", Fault(endless=True))
+    found = ask(site)(tmp_path)
+    assert found is not None and len(found) == MAX_BUNDLE + 1
+
+
+def test_what_drips_is_given_up(site: Server, msig: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(downloads, "_DEADLINE", 1.0)
+    site.fault("*.msig", Fault(drip=0.3))
+    started = time.monotonic()
+    assert ask(site)(tmp_path) is None and time.monotonic() - started < 10
+
+
+def test_login(site: Server, msig: bytes, tmp_path: Path) -> None:
+    site.fault("*.msig", Fault(login="joe:secret"))
+    assert basic("joe:secret") and ask(site)(tmp_path) is None
+    assert ask(site, username="joe", password="secret")(tmp_path) == msig
+
+
+def test_a_proxy_is_used_with_its_login(site: Server, tmp_path: Path) -> None:
+    """What the proxy is asked for is the whole URL; this server, no proxy, takes its path."""
+    assert ask(site, baseurl="http://elsewhere.invalid/repo", proxy=site.url)(tmp_path) is None
+    assert site.count("*hello.rpm.msig") == 1
+    assert downloads._with_user("http://p:3128", "a b", "c@d") == "http://a%20b:c%40d@p:3128"
+
+
+def test_a_folder_as_base_url(tmp_path: Path, site: Server, msig: bytes) -> None:
+    assert ask(site, baseurl=f"file://{tmp_path}/web")(tmp_path / "cache") == msig and site.count() == 0
+
+
+def test_a_bundle_beside_a_local_file(tmp_path: Path) -> None:
+    (tmp_path / "x.rpm.msig").write_bytes(b"b")
+    (tmp_path / "x.rpm").write_bytes(b"no package")
+    bundles = Bundles(lambda name, repo: None, str(tmp_path), offline=False)
+    package: Package = bundles.package(Incoming(NEVRA, "hello", "@commandline", str(tmp_path / "x.rpm")))
+    assert bundles.fetch([package], Look.BESIDE)[package.key].bundle == b"b"
+    assert bundles.fetch([package], Look.AFRESH) == {}
