@@ -113,7 +113,7 @@ def build_parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"multisig {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
     for add in (
-        *(_manifest, _diff, _sign, _merge, _publish, _index, _embed, _extract, _verify),
+        *(_manifest, _diff, _sign, _merge, _publish, _index, _gather, _embed, _extract, _verify),
         *(_status, _release, _watch, _policy, _keys, _history),
     ):
         add(commands)
@@ -197,6 +197,18 @@ def _index(commands: "argparse._SubParsersAction[Parser]") -> None:
         commands, "index", "index", "put a repository's bundles into its metadata; run it before repomd.xml is signed"
     )
     parser.add_argument("repository", metavar="REPODIR")
+
+
+def _gather(commands: "argparse._SubParsersAction[Parser]") -> None:
+    parser = _command(
+        commands, "gather", "gather", "write the evidence for RPMs, from what dnf has kept, into a folder for [bundles]"
+    )
+    parser.add_argument("-o", "--output", metavar="FOLDER", required=True)
+    parser.add_argument(
+        "--from", dest="places", metavar="DIR", action="append", required=True,
+        help="where to look, with all that is below it, as /var/cache/dnf; may be given again",
+    )  # fmt: skip
+    parser.add_argument("rpms", metavar="RPM", nargs="+")
 
 
 def _embed(commands: "argparse._SubParsersAction[Parser]") -> None:
