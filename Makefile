@@ -16,7 +16,7 @@ setup:       ## install what is missing of Debian's (or Fedora's) packages
 demo: setup  ## watch dnf accept one package and refuse four
 	@$(PYTHON) -m fixtures.demo
 
-test: setup $(VENV)/pysequoia/done  ## all tests, with real dnf, rpm and GnuPG
+test: setup $(VENV)/pysequoia/done $(VENV)/gemato/done  ## all tests, with real dnf, rpm and GnuPG
 	$(PYTHON) -m pytest -q
 
 test-unit: $(VENV)/pysequoia/done  ## the fast tests alone; installs pysequoia into .venv and nothing else
@@ -49,7 +49,14 @@ $(VENV)/pysequoia/done: tests/requirements-sequoia.txt
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --upgrade --target $(@D) -r tests/requirements-sequoia.txt
 	@touch $@
 
-bench: setup $(VENV)/pysequoia/done  ## what the checks cost, measured on 1,000 packages
+# What Gentoo verifies trees with; the tests hold ours to it.
+$(VENV)/gemato/done: tests/requirements-gemato.txt
+	$(MAKE) setup
+	@echo "test: installing gemato into $(VENV)/gemato"
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --upgrade --target $(@D) -r tests/requirements-gemato.txt
+	@touch $@
+
+bench: setup $(VENV)/pysequoia/done $(VENV)/gemato/done  ## what the checks cost, measured on 1,000 packages
 	$(PYTHON) -m fixtures.bench
 
 vectors: setup  ## the conformance vectors of rpm/v1 and of OpenPGP, into build

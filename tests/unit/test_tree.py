@@ -137,6 +137,56 @@ def test_any_other_manifest_at_the_top_is_refused(tmp_path: Path, content: bytes
         tree_manifest(str(tmp_path))
 
 
+def test_a_manifest_may_have_its_lines_in_another_order(tmp_path: Path) -> None:
+    """As gemato writes them: in the order of the file system."""
+    before = tree_manifest(str(make(tmp_path, {"a": b"x", "b": b"y", "c": b""})))
+    (tmp_path / "Manifest").write_bytes(b"".join(reversed(before.splitlines(keepends=True))))
+    assert tree_manifest(str(tmp_path)) == before
+
+
+LINES = {
+    "one twice": lambda lines: [*lines, lines[0]],
+    "one in place of another": lambda lines: [lines[0], lines[0], lines[2]],
+    "one less": lambda lines: lines[1:],
+    "one more": lambda lines: [*lines, line("stray", b"").encode()],
+    "an empty one": lambda lines: [*lines, b"\n"],
+    "a time": lambda lines: [*lines, b"TIMESTAMP 2026-01-31T12:00:00Z\n"],
+    "an exception": lambda lines: [*lines, b"IGNORE stray\n"],
+    "another digest": lambda lines: [lines[0].replace(b"SHA256 ", b"SHA256 0", 1)[:-2] + b"\n", *lines[1:]],
+    "no end": lambda lines: [*lines[:-1], lines[-1].rstrip(b"\n")],
+}
+
+
+@pytest.mark.parametrize("change", LINES.values(), ids=LINES.keys())
+def test_a_manifest_that_says_anything_else_is_refused(
+    tmp_path: Path, change: "Callable[[list[bytes]], list[bytes]]"
+) -> None:
+    true = tree_manifest(str(make(tmp_path, {"a": b"x", "b": b"y", "c": b""}))).splitlines(keepends=True)
+    (tmp_path / "Manifest").write_bytes(b"".join(change(true)))
+    with pytest.raises(MalformedTreeError):
+        tree_manifest(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [("stray", "b/stray"), ("gone", "a"), ("changed", "b/c"), ("renamed", "A, a")],
+)
+def test_the_files_that_a_manifest_is_wrong_about_are_named(tmp_path: Path, change: str, named: str) -> None:
+    true = tree_manifest(str(make(tmp_path, {"a": b"x", "b/c": b"y"})))
+    (tmp_path / "Manifest").write_bytes(true)
+    if change == "stray":
+        make(tmp_path, {"b/stray": b""})
+    elif change == "gone":
+        (tmp_path / "a").unlink()
+    elif change == "changed":
+        make(tmp_path, {"b/c": b"z"})
+    else:
+        (tmp_path / "a").rename(tmp_path / "A")
+    with pytest.raises(MalformedTreeError) as caught:
+        tree_manifest(str(tmp_path))
+    assert str(caught.value).endswith(f"see what was changed: {named}")
+
+
 def test_a_manifest_below_the_top_is_a_file_like_any_other(tmp_path: Path) -> None:
     assert paths(make(tmp_path, {"d/Manifest": b"x", "manifest": b"", "Manifest.gz": b""})) == [
         "Manifest.gz",
@@ -243,3 +293,67 @@ def test_a_huge_manifest_in_the_tree_takes_no_memory(tmp_path: Path) -> None:
         assert tracemalloc.get_traced_memory()[1] < 8 << 20
     finally:
         tracemalloc.stop()
+
+
+# --- while somebody changes the tree ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", ["folder", "file"])
+def test_what_becomes_a_link_out_of_the_tree_while_it_is_read_is_not_followed(tmp_path: Path, what: str) -> None:
+    outside = make(tmp_path / "outside", {"secret/key": b"secret", "key": b"secret"})
+    tree = make(tmp_path / "tree", {f"{name}/key": name.encode() for name in "abcdefgh"})
+    swapped: "list[Path]" = []
+
+    def swap(_: int) -> None:
+        """As soon as the first file has been read, all the others turn into links."""
+        if swapped:
+            return
+        for folder in sorted(tree.iterdir()):
+            swapped.append(folder)
+            if what == "folder":
+                folder.rename(tmp_path / f"was-{folder.name}")
+                folder.symlink_to(outside / "secret")
+            else:
+                (folder / "key").unlink()
+                (folder / "key").symlink_to(outside / "key")
+
+    with pytest.raises(MultisigError):
+        tree_manifest(str(tree), progress=swap)
+    assert len(swapped) == 8
+
+
+def test_a_tree_whose_top_is_moved_away_while_it_is_read_is_read_to_its_end(tmp_path: Path) -> None:
+    tree = make(tmp_path / "tree", {f"{name}/{name}": name.encode() for name in "abcd"})
+    expected = tree_manifest(str(tree))
+
+    def move(_: int) -> None:
+        if tree.exists():
+            tree.rename(tmp_path / "moved")
+
+    assert tree_manifest(str(tree), progress=move) == expected
+
+
+def test_a_file_that_turns_into_a_fifo_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    make(tmp_path, {name: name.encode() for name in "abcdefgh"})
+
+    def swap(_: int) -> None:
+        for path in tmp_path.iterdir():
+            if path.is_file():
+                path.unlink()
+                os.mkfifo(path)
+
+    with pytest.raises(MultisigError):
+        tree_manifest(str(tmp_path), progress=swap)
+
+
+def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
+    make(tmp_path, {"a/b/c": b"x", "d": b"y", "Manifest": b"false"})
+    before = os.listdir("/proc/self/fd")
+    for _ in range(3):
+        with pytest.raises(MalformedTreeError):
+            tree_manifest(str(tmp_path))
+    (tmp_path / "Manifest").unlink()
+    (tmp_path / "a" / "link").symlink_to("c")
+    with pytest.raises(MalformedTreeError):
+        tree_manifest(str(tmp_path))
+    assert len(os.listdir("/proc/self/fd")) == len(before)
