@@ -69,9 +69,10 @@ def run(options: argparse.Namespace) -> int:
     elif options.attach is not None:
         _attach(options, planned, signer)
     else:
-        with GpgvEngine() as engine:
+        with GpgvEngine() as engine, progress("signing", len(planned)) as bar:
             for item in planned:
-                extend(item.bundle, [item.statement], signer, engine, ledger=options.ledger)
+                with bar.part(f"signing into {base_name(item.bundle)}", 1):
+                    extend(item.bundle, [item.statement], signer, engine, ledger=options.ledger)
     return 0
 
 

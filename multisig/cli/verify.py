@@ -11,12 +11,13 @@ from concurrent.futures import Future
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from functools import partial
-from typing import Deque, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Callable, Deque, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 from multisig import report
 from multisig.bundle import MAX_BUNDLE
 from multisig.cli.answer import answer_json, moment
 from multisig.cli.bundles import bundle_path
+from multisig.cli.indexed import Indexes
 from multisig.cli.progress import progress
 from multisig.cli.repository import Folders
 from multisig.cli.subject import base_name, bytes_to_read, hush_librpm, kind_of
@@ -72,14 +73,20 @@ def error_json(error: MultisigError) -> str:
 
 
 class _Given:
-    """A bundle that is at hand already, or lies beside the path; and what the RPM at ``fd`` carries."""
+    """A bundle that is at hand already, or lies beside the path, with what the index of its repository says; and what
+    the RPM at ``fd`` carries."""
 
-    def __init__(self, path: str, bundle: Optional[bytes]) -> None:
+    def __init__(self, path: str, bundle: Optional[bytes], indexes: Indexes) -> None:
         self.raw = bundle if bundle is not None else read_if_there(bundle_path(path), MAX_BUNDLE)
         self.fd: Optional[int] = None
+        self._path = path
+        self._indexes = indexes if bundle is None else None
 
     def fetch(self, packages: Sequence[Package], look: Look) -> Mapping[int, Find]:
         """See gate.EvidenceSource."""
+        if look is Look.INDEX and self.fd is not None and self._indexes is not None:
+            indexed = self._indexes.find(self._path)
+            return {package.key: indexed for package in packages}
         if look is not Look.BESIDE:
             return {}
         found = Find(bundle=self.raw)
@@ -106,13 +113,14 @@ def _verify_all(
     found: List[Judged] = []
     failure: Optional[MultisigError] = None
     running: Deque[_Running] = deque()
+    given = partial(_Given, bundle=bundle, indexes=Indexes(options.paths))
     sizes = [partial(bytes_to_read, path, options.kind) for path in options.paths]
     with progress("verifying", lambda: sum(size() for size in sizes)) as bar, ExitStack() as all_held:
         for number, path in enumerate(options.paths):
             held = all_held.enter_context(ExitStack())
             advance = held.enter_context(bar.part(f"verifying {base_name(path)}", sizes[number]))
             try:
-                running.append(_Running(path, held, _verify(gate, number, path, options, bundle, held, advance)))
+                running.append(_Running(path, held, _verify(gate, number, path, options, given, held, advance)))
             except UnreadableError as error:
                 running.append(_Running(path, held, error))
             while len(running) > (AT_ONCE if number + 1 < len(options.paths) else 0):
@@ -138,12 +146,12 @@ def _verify(
     number: int,
     path: str,
     options: argparse.Namespace,
-    bundle: Optional[bytes],
+    find: "Callable[[str], _Given]",
     held: ExitStack,
     advance: Progress,
 ) -> "Union[Judged, Future[Judged]]":
     kind = kind_of(path, options.kind)
-    given = _Given(path, bundle)
+    given = find(path)
     if kind is Kind.TREE:
         try:
             digests = manifest_digests(tree_manifest(path, progress=advance))

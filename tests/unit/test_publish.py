@@ -179,6 +179,15 @@ def test_batches_of_several_people_that_no_bundle_could_hold_together_count(serv
     assert not (server.repo / f"{FILE}.msig").exists()
     assert len(list((server.repo / BATCHES).iterdir())) == 2
     assert server.publish()["published"] == []
+    # No bundle lies beside the package, but the repository's index has the statements.
+    assert server.bench.verify(server.repo / FILE)["rc"] == 0
+    index = next((server.repo / "repodata").glob("*-multisig.jsonl*"))
+    index.write_bytes(index.read_bytes()[:200])
+    found = server.bench.verify(server.repo / FILE)
+    assert (found["rc"], found["subjects"][0]["code"]) == (1, "no-bundle")
+    assert any("the index: " in note for note in found["subjects"][0]["ignored"])
+    (server.repo / f"{FILE}.msig").write_bytes(server.bench.bundle("marek", "joanna"))
+    assert server.bench.verify(server.repo / FILE)["rc"] == 0
 
 
 def test_the_rules_of_the_named_repository_hold_and_else_those_of_all(server: Server) -> None:
