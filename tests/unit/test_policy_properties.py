@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What holds whatever the policy and whatever is in the bundle: all the way through evidence, engine and verdict.
+
+The policies are random in everything that decides: nested requirements, people retired in every way, compromised, with
+several keys, keys that do not count or have expired. So are the bundles: statements for other channels, of other kinds
+and contents, signatures that are good, bad, of strangers, from the future, and all of it more than once.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from random import Random
+from typing import Dict, FrozenSet, List, Sequence, Tuple
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from multisig.bundle import Attestation
+from multisig.evidence import MAX_TRIES
+from multisig.gate import Gate
+from multisig.openpgp.premises import FUTURE_ALLOWANCE
+from multisig.policy import AllOf, AnyOf, Exemption, Leaf, Policy, Requirement, Rule, Signer
+from multisig.statement import Digests, Kind, Subject, statement_id
+from multisig.verdict import Code, Verdict
+from tests.unit.core import (
+    NOW,
+    FakeEngine,
+    bundle,
+    digests,
+    key,
+    leaf,
+    policy,
+    public_key,
+    rule,
+    signature,
+    signer,
+    statement,
+)
+from tests.unit.openpgp_keys import subpacket
+
+EXAMPLES = settings(max_examples=80, deadline=None, database=None)
+DAY = 86400
+PEOPLE = ("ann", "bob", "cat", "dan", "eve")
+CHANNELS = ("stable", "testing")
+CONTENT, OTHER = digests("content"), digests("other")
+
+
+@dataclass(frozen=True)
+class Signed:
+    """A signature in a bundle: whose, by which of their keys, over which statement, dated when, and whether it is good.
+
+    ``again`` tells signatures apart that are the same but for the randomness in them.
+    """
+
+    person: str
+    key: int
+    statement: int
+    created: int
+    good: bool = True
+    again: int = 0
+
+    @property
+    def name(self) -> str:
+        return f"{self.person}{self.key}"
+
+    def armored(self) -> str:
+        text, over = STATEMENTS[self.statement], None if self.good else "x"
+        other = subpacket(100, bytes([self.again]))  # of no meaning: another packet, as good as the first
+        return signature(self.name, text, created=self.created, over=over, hashed=other)
+
+
+def _texts() -> Tuple[str, ...]:
+    texts = [
+        statement(Subject("a.iso", content), kind=kind, channel=channel)
+        for kind in (Kind.FILE, Kind.TREE)
+        for channel in (*CHANNELS, "elsewhere")
+        for content in (CONTENT, OTHER)
+    ]
+    return (*texts, statement(Subject("a.iso", CONTENT), kind=Kind.FILE, channel="stable", source="git+https://x@1"))
+
+
+STATEMENTS = _texts()
+#: What each statement says, in the order of STATEMENTS: its kind, channel and content.
+SAID: Tuple[Tuple[Kind, str, Digests], ...] = tuple(
+    [(kind, channel, content) for kind in (Kind.FILE, Kind.TREE) for channel in (*CHANNELS, "elsewhere")
+     for content in (CONTENT, OTHER)] + [(Kind.FILE, "stable", CONTENT)]
+)  # fmt: skip
+
+MEMBERS = st.lists(st.sampled_from(PEOPLE), min_size=1, max_size=5, unique=True)
+LEAVES = st.builds(lambda members, share: leaf(1 + int(share * len(members)), members), MEMBERS, st.floats(0, 0.99))
+REQUIREMENTS: "st.SearchStrategy[Requirement]" = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, min_size=1, max_size=3).flatmap(
+        lambda parts: st.sampled_from([AllOf(tuple(parts)), AnyOf(tuple(parts))])
+    ),
+    max_leaves=5,
+)
+_WANTED = [(Kind.FILE, channel, CONTENT) for channel in CHANNELS]
+FITTING = [number for number, said in enumerate(SAID) if said in _WANTED]
+KINDS = st.sampled_from(["file"] * 6 + ["tree", "rpm"])
+REPOS = st.sampled_from([None, None, None, ["here", "h*"], ["elsewhere"]])
+RULES = st.builds(
+    lambda require, channel, kind, repos: rule(require, channel=channel, kind=kind, repos=repos),
+    REQUIREMENTS, st.sampled_from(CHANNELS), KINDS, REPOS,
+) | st.builds(
+    lambda until, kind, repos: rule(exempt=Exemption("why", until), kind=kind, repos=repos),
+    st.sampled_from([None, NOW, NOW + DAY]), KINDS, REPOS,
+)  # fmt: skip
+DATES = st.sampled_from([NOW - 3 * DAY] * 3 + [NOW - DAY, NOW, NOW + FUTURE_ALLOWANCE, NOW + FUTURE_ALLOWANCE + 1])
+SIGNED = st.builds(
+    Signed, st.sampled_from([*PEOPLE, *PEOPLE, "stranger"]), st.sampled_from([0, 0, 1]),
+    st.sampled_from(FITTING * 6 + list(range(len(SAID)))), DATES, st.sampled_from([True] * 7 + [False]),
+    st.integers(0, 1),
+)  # fmt: skip
+
+
+@st.composite
+def signers(draw: st.DrawFn, name: str) -> Signer:
+    ends = st.sampled_from([None] * 5 + [NOW - 2 * DAY, NOW, NOW + DAY])
+    problems = st.sampled_from([None] * 7 + ["is revoked"])
+    keys = [key(public_key(f"{name}{number}", expires=draw(ends)), draw(problems)) for number in range(2)]
+    retired = draw(st.sampled_from([None] * 4 + [NOW - 2 * DAY, NOW, NOW + DAY]))
+    listed = draw(st.none() | st.lists(st.sampled_from(STATEMENTS), max_size=6))
+    return signer(
+        name, *keys[: draw(st.integers(1, 2))], retired=retired,
+        statements=None if listed is None or retired is None else [statement_id(text) for text in listed],
+        compromised=draw(st.sampled_from([False] * 7 + [True])),
+    )  # fmt: skip
+
+
+@st.composite
+def policies(draw: st.DrawFn) -> Policy:
+    rules = draw(st.lists(RULES, min_size=1, max_size=3))
+    return policy(*rules, signers=[draw(signers(name)) for name in PEOPLE])
+
+
+@st.composite
+def bundles(draw: st.DrawFn) -> List[Signed]:
+    """At most as many signatures by one person over one statement as are tried."""
+    found: List[Signed] = []
+    for item in draw(st.lists(SIGNED, min_size=draw(st.sampled_from([0, 6, 12])), max_size=18)):
+        alike = {other for other in found if (other.person, other.statement) == (item.person, item.statement)}
+        if item in alike or len(alike) < MAX_TRIES - 1:
+            found.append(item)
+    return found
+
+
+def verdict(by: Policy, signed: Sequence[Signed]) -> Verdict:
+    """Through the whole of it: bytes of a bundle in, a verdict out."""
+    attestations: Dict[int, List[str]] = {}
+    for item in signed:
+        attestations.setdefault(item.statement, []).append(item.armored())
+    raw = bundle(*(Attestation(STATEMENTS[number], tuple(texts)) for number, texts in attestations.items()))
+    with Gate(by, FakeEngine(), now=NOW, workers=1) as gate:
+        return gate.judge_digests(Kind.FILE, "a.iso", CONTENT, "here", raw).verdict
+
+
+def matches(item: Rule) -> bool:
+    return item.kind == "file" and (item.repos is None or "here" in item.repos)
+
+
+def counts(by: Policy, item: Signed, channel: str) -> bool:
+    """The specification once more, in other words."""
+    person = by.signers.get(item.person)
+    if person is None or person.compromised or item.key >= len(person.keys) or not item.good:
+        return False
+    if SAID[item.statement] != (Kind.FILE, channel, CONTENT) or item.created > NOW + FUTURE_ALLOWANCE:
+        return False
+    held = person.keys[item.key]
+    if held.problem is not None:
+        return False
+    retired, end = person.retired, held.public.expires
+    if retired is not None:
+        listed = retired.statements is None or statement_id(STATEMENTS[item.statement]) in retired.statements
+        if item.created >= retired.since or not listed:
+            return False
+    return end is None or end > NOW or (retired is not None and item.created < end)
+
+
+def enough(requirement: Requirement, people: FrozenSet[str]) -> bool:
+    """By the smallest sets of people that satisfy a requirement."""
+    if isinstance(requirement, Leaf):
+        return any(people >= set(some) for some in itertools.combinations(requirement.members, requirement.threshold))
+    parts = [enough(part, people) for part in requirement.parts]
+    return False not in parts if isinstance(requirement, AllOf) else True in parts
+
+
+def satisfied(by: Policy, item: Rule, signed: Sequence[Signed]) -> bool:
+    if item.exempt is not None:
+        return item.exempt.until is None or item.exempt.until > NOW
+    people = frozenset(one.person for one in signed if counts(by, one, item.channel or ""))
+    return item.require is not None and enough(item.require, people)
+
+
+@EXAMPLES
+@given(policies(), bundles())
+def test_the_verdict_is_what_the_words_of_the_policy_say(by: Policy, signed: List[Signed]) -> None:
+    matching = [item for item in by.rules if matches(item)]
+    expected = bool(matching) and all(satisfied(by, item, signed) for item in matching)
+    found = verdict(by, signed)
+    assert found.accepted is expected
+    assert (found.code is Code.NO_RULE) is (not matching)
+
+
+@EXAMPLES
+@given(policies(), bundles(), SIGNED)
+def test_another_signature_never_turns_accepted_into_refused(by: Policy, signed: List[Signed], more: Signed) -> None:
+    if verdict(by, signed).accepted:
+        for place in {0, len(signed) // 2, len(signed)}:
+            assert verdict(by, [*signed[:place], more, *signed[place:]]).accepted
+
+
+@EXAMPLES
+@given(policies(), bundles(), RULES)
+def test_for_what_some_rule_matches_another_rule_never_turns_refused_into_accepted(
+    by: Policy, signed: List[Signed], more: Rule
+) -> None:
+    if any(matches(item) for item in by.rules) and not verdict(by, signed).accepted:
+        for place in range(len(by.rules) + 1):
+            rules = (*by.rules[:place], more, *by.rules[place:])
+            assert not verdict(policy(*rules, signers=list(by.signers.values())), signed).accepted
+
+
+@EXAMPLES
+@given(policies(), bundles(), st.randoms(use_true_random=False))
+def test_the_order_of_rules_statements_and_signatures_never_matters(
+    by: Policy, signed: List[Signed], random: Random
+) -> None:
+    found = verdict(by, signed)
+    rules, shuffled = list(by.rules), list(signed)
+    random.shuffle(rules)
+    random.shuffle(shuffled)
+    again = verdict(policy(*rules, signers=list(by.signers.values())), shuffled)
+    assert (again.accepted, again.code) == (found.accepted, found.code)
+
+
+def twice(signed: Sequence[Signed], by: Policy) -> List[Signed]:
+    """Everything once more: with other randomness, by the person's other key, over a statement that says the same."""
+    same = {number: [other for other, said in enumerate(SAID) if said == SAID[number]] for number in range(len(SAID))}
+    return [
+        Signed(item.person, number, other, item.created, item.good, again)
+        for item in signed
+        for number in range(2)
+        for other in same[item.statement]
+        for again in (item.again, item.again + 2)
+    ]
+
+
+@EXAMPLES
+@given(policies(), bundles())
+def test_one_person_never_counts_twice(by: Policy, signed: List[Signed]) -> None:
+    """However many signatures one person makes, a rule is satisfied only if as many people as it says have signed."""
+    found = verdict(by, twice(signed, by))
+    for outcome in found.rules:
+        for progress in outcome.leaves:
+            assert len(set(progress.counted)) == len(progress.counted)
+            assert set(progress.counted) <= {item.person for item in signed}
+            assert not set(progress.counted) & set(progress.available)
+    people = {item.person for item in signed}
+    for item in by.rules:
+        if matches(item) and item.require is not None and not enough(item.require, frozenset(people)):
+            assert not found.accepted
+
+
+def test_the_examples_are_of_every_sort() -> None:
+    """The strategies above make policies that accept, that refuse, and people who count and do not for every reason."""
+    seen: Dict[str, int] = {}
+
+    @settings(max_examples=200, database=None, deadline=None, derandomize=True)
+    @given(policies(), bundles())
+    def look(by: Policy, signed: List[Signed]) -> None:
+        asking = [item for item in by.rules if matches(item) and item.require is not None]
+        for item in asking:
+            seen[str(satisfied(by, item, signed))] = seen.get(str(satisfied(by, item, signed)), 0) + 1
+        if asking and all(satisfied(by, item, signed) for item in by.rules if matches(item)):
+            seen["accepted"] = seen.get("accepted", 0) + 1
+
+    look()
+    assert min(seen["True"], seen["False"], seen["accepted"]) > 5
