@@ -29,7 +29,9 @@ MAX_FILES = 64
 """So many bundles of one RPM, and so many indexes, are read."""
 
 # Beside an RPM, or as dnf's plugin keeps it: after the checksum that the repository's metadata give for the RPM.
-_BUNDLE = re.compile(r"(?:sha[0-9]*-[0-9a-f]{40,128}-)?([^/]+\.rpm)" + re.escape(SUFFIX) + r"\Z", re.DOTALL)
+_BUNDLE = re.compile(
+    r"(?:(?:mirror[0-9]-)?sha[0-9]*-[0-9a-f]{40,128}-)?([^/]+\.rpm)" + re.escape(SUFFIX) + r"\Z", re.DOTALL
+)
 # As dnf's plugin keeps those of sites.
 _INDEX = re.compile(r"[0-9a-f]{40,128}\.index\Z")
 

@@ -19,6 +19,7 @@ class Look(enum.Enum):
     PLACES = "in the package's bundles in the places of [bundles]"
     BESIDE = "in its bundle beside it, or what a cache has kept of that"
     AFRESH = "in that bundle, whatever a cache has"
+    MIRRORS = "in that bundle, as the repository's other mirrors have it"
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,22 @@ from __future__ import annotations
 
 import os
 from typing import Dict, List, Mapping, Optional, Sequence, Set, Tuple
+from urllib.parse import urlsplit
 
 import dnf
 import dnf.repo
 
-from multisig.bundle import SUFFIX
+from multisig.bundle import SUFFIX, parse
 from multisig.dnf4.fetch import CACHE, Download, fetch_all, read_cached
-from multisig.errors import UnreadableError
+from multisig.errors import BundleError, UnreadableError
 from multisig.gate import Package
-from multisig.held import Find
+from multisig.held import Find, join
 from multisig.local import find_local
+
+MAX_MIRRORS = 3
+"""So many mirrors of a repository are asked for a bundle that was of no use."""
+
+_MIRROR = "mirror"
 
 
 class Bundles:
@@ -58,6 +64,31 @@ class Bundles:
             _keep(found, key, download.take())
         return found
 
+    def ask_mirrors(self, packages: Sequence[Package]) -> Mapping[int, Find]:
+        """Ask several mirrors of each package's repository, whichever it was that librepo had the bundle from.
+
+        librepo goes on to the next mirror where one has nothing, or breaks off: not where one answers with what is of
+        no use. With ``--cacheonly`` what they answered before counts.
+        """
+        asked: List[Tuple[int, str, Download]] = []
+        for package in packages:
+            handle, path = self._handles[package.key], self._paths[package.key]
+            if handle._from_cmdline or handle.baseurl or self._is_local(handle, path):
+                continue
+            for number, mirror in enumerate(_mirrors(handle.repo)):
+                kept = self._download(handle, path).path
+                kept = os.path.join(os.path.dirname(kept), f"{_MIRROR}{number}-{os.path.basename(kept)}")
+                location = handle.location + SUFFIX
+                asked.append((package.key, mirror, Download(handle.repo._repo, mirror, location, kept)))
+        if asked and not self._base.conf.cacheonly:
+            fetch_all(self._base, [download for _, _, download in asked], "signatures from other mirrors")
+            for _, _, download in asked:
+                download.take()
+        found: Dict[int, Find] = {}
+        for key, mirror, download in asked:
+            found[key] = join(found.get(key, Find()), _from_mirror(mirror, read_cached(download.path)))
+        return found
+
     def _is_local(self, handle: "dnf.package.Package", path: str) -> bool:
         """Whether the package lies on this machine, and its bundle beside it or in it; others come over the network."""
         return path not in self._urls if handle._from_cmdline else bool(handle._is_local_pkg())
@@ -72,6 +103,21 @@ class Bundles:
         name = f"{checksum_type}-{checksum}-{os.path.basename(handle.location)}{SUFFIX}"
         location = handle.location + SUFFIX
         return Download(handle.repo._repo, handle.baseurl, location, os.path.join(directory, name))
+
+
+def _mirrors(repo: "dnf.repo.Repo") -> Sequence[str]:
+    """Some of the repository's URLs, where it has more than one; the first one, most likely asked already, last."""
+    every = [*repo.baseurl, *repo._repo.getMirrors()]
+    urls = list(dict.fromkeys(url.rstrip("/") for url in every if url.startswith(("http://", "https://"))))
+    return [*urls[1:], *urls[:1]][:MAX_MIRRORS] if len(urls) > 1 else []
+
+
+def _from_mirror(mirror: str, data: Optional[bytes]) -> Find:
+    try:
+        return Find() if data is None else Find(attestations=parse(data).attestations)
+    except BundleError as error:
+        shown = urlsplit(mirror)
+        return Find(notes=(f"the bundle of the mirror {shown.hostname}{shown.path}: {error}",))
 
 
 def _keep(found: Dict[int, Find], key: int, data: Optional[bytes]) -> None:

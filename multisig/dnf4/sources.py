@@ -42,4 +42,6 @@ class Sources:
             return {key: join(own.get(key, Find()), others.get(key, Find())) for key in {**own, **others}}
         if look is Look.PLACES:
             return self._places.bundles(packages)
+        if look is Look.MIRRORS:
+            return self._bundles.ask_mirrors(packages)
         return self._bundles.fetch(packages, fresh=look is Look.AFRESH)
