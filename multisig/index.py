@@ -91,7 +91,7 @@ def search(chunks: Iterable[bytes], names: Collection[str]) -> Found:
         if not named:
             continue
         try:
-            attestation = _attestation(line)
+            attestation = parse_line(line)
         except BundleError as error:
             notes.add(_malformed(number, error))
             continue
@@ -109,7 +109,7 @@ def attestations(chunks: Iterable[bytes], ignored: Callable[[str], None]) -> Ite
     """
     for number, line in _split(chunks, ignored):
         try:
-            yield _attestation(line)
+            yield parse_line(line)
         except BundleError as error:
             ignored(_malformed(number, error))
 
@@ -174,7 +174,8 @@ def _dumps(value: Mapping[str, object]) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode("ascii")
 
 
-def _attestation(line: bytes) -> Attestation:
+def parse_line(line: bytes) -> Attestation:
+    """An attestation from its line; raises BundleError."""
     try:
         value = strictjson.loads(line.decode("utf-8"))
     except UnicodeDecodeError as error:

@@ -12,7 +12,7 @@ import os
 import sqlite3
 import stat
 import zlib
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterator, Optional, Sequence, Tuple
@@ -226,6 +226,20 @@ class Journal:
                         _lines(row[8]) if len(row) > 8 else (),  # not in a journal of before there were notes
                         tuple(_row(package) for package in packages),
                     )  # fmt: skip
+        except sqlite3.Error as error:
+            raise self._error("cannot be read", error) from None
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """The database, to be asked. Raises JournalError where there is none, or one of another version."""
+        if not os.path.exists(self._path):
+            raise JournalError("there is no journal yet", path=self._path)
+        self._check_regular()
+        try:
+            with closing(self._open_for_reading()) as database:
+                if self._version(database) < _VERSION:
+                    raise JournalError("is of an earlier version; the next transaction brings it up", path=self._path)
+                yield database
         except sqlite3.Error as error:
             raise self._error("cannot be read", error) from None
 

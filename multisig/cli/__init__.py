@@ -20,6 +20,7 @@ EPILOG = "Exit codes: 0 accepted, 1 refused, 2 could not be judged (which is nev
 # Commands with --json, which answers errors too, and their modules.
 _ANSWERS = {
     "verify": "verify",
+    "audit": "audit",
     "diff": "diff",
     "status": "status",
     "publish": "publish",
@@ -114,7 +115,7 @@ def build_parser() -> Parser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
     for add in (
         *(_manifest, _diff, _sign, _merge, _publish, _index, _gather, _embed, _extract, _verify),
-        *(_status, _release, _watch, _policy, _keys, _history),
+        *(_status, _release, _watch, _policy, _keys, _audit, _history),
     ):
         add(commands)
     return parser
@@ -336,6 +337,18 @@ def _watch(commands: "argparse._SubParsersAction[Parser]") -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("path", metavar="REPODIR|INDEX")
     parser.epilog = "Exit codes: 0 nothing was found, 1 something was, 2 it could not be told."
+
+
+def _audit(commands: "argparse._SubParsersAction[Parser]") -> None:
+    parser = _command(commands, "audit", "audit", "judge again what is installed, by what the journal has kept")
+    parser.add_argument("--root", metavar="R", default="/", help="of the system to audit (%(default)s)")
+    parser.add_argument("--policy", metavar="P", default=paths.POLICY, help="default: %(default)s")
+    parser.add_argument("--journal", metavar="J", default=paths.JOURNAL, help="default: %(default)s")
+    parser.add_argument(
+        "--without", metavar="SIGNER|FPR", action="append", default=[],
+        help="as if nothing of this signer, or of this key, counted; may be given again",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def _history(commands: "argparse._SubParsersAction[Parser]") -> None:

@@ -16,6 +16,8 @@ import struct
 from dataclasses import dataclass
 from typing import Dict, List, Tuple
 
+import rpm
+
 from multisig.errors import MalformedRpmError, UnreadableError
 from multisig.subjects.framing import HEADER_MAGIC, LEAD_SIZE, MAX_SIGNATURE_DATA, MAX_SIGNATURE_TAGS
 from multisig.subjects.header import BIN, STRING_ARRAY
@@ -66,6 +68,26 @@ def read_header_signatures(fd: int) -> HeaderSignatures:
     except OSError as error:
         raise UnreadableError(f"cannot be read: {error.strerror}") from None
     return parse_signature_header(blob[: _INDEX.size * index_count], blob[_INDEX.size * index_count :])
+
+
+def installed_signatures(package: "rpm.hdr") -> HeaderSignatures:
+    """What rpm's database has kept of the signatures over an installed package's header.
+
+    rpm puts them among the header's tags, outside the immutable region, where they are no more than claims either.
+    """
+    packets: Dict[bytes, None] = {}
+    problems: List[str] = []
+    for tag in (SIGTAG_RSA, SIGTAG_DSA):
+        stored = package[tag]
+        if isinstance(stored, bytes) and 1 <= len(stored) <= MAX_PACKET:
+            packets[stored] = None
+    listed = package[SIGTAG_OPENPGP]
+    for text in listed[:MAX_SIGNATURES] if isinstance(listed, list) else ():
+        try:
+            packets[_decoded(str(text).encode("utf-8", "replace"), SIGTAG_OPENPGP)] = None
+        except MalformedRpmError as error:
+            problems.append(f"carries a signature that cannot be read: {error}")
+    return HeaderSignatures(tuple(packets), tuple(problems))
 
 
 def parse_signature_header(index: bytes, data: bytes) -> HeaderSignatures:
