@@ -13,7 +13,7 @@ help:        ## this list
 setup:       ## install what is missing of Debian's (or Fedora's) packages
 	@.ci/setup
 
-demo: setup  ## watch dnf accept one package and refuse four
+demo: setup  ## watch five builders make a release, and dnf accept one package and refuse four
 	@$(PYTHON) -m fixtures.demo
 
 test: setup $(VENV)/pysequoia/done $(VENV)/gemato/done  ## all tests, with real dnf, rpm and GnuPG

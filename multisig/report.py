@@ -88,9 +88,13 @@ def packages(count: int) -> str:
 
 
 def _advice(refused: Sequence[Verdict]) -> str:
-    codes = {verdict.code.value for verdict in refused}
-    failing = [outcome for verdict in refused for outcome in verdict.rules if not outcome.satisfied]
+    by_release = [verdict for verdict in refused if any(outcome.code is not None for outcome in verdict.rules)]
+    others = [verdict for verdict in refused if verdict not in by_release]
+    codes = {verdict.code.value for verdict in others}
+    failing = [outcome for verdict in others for outcome in verdict.rules if not outcome.satisfied]
     advice: List[str] = []
+    if by_release:
+        advice.append("Try dnf --refresh; if that does not help, tell those who run the repository.")
     if codes & {"no-bundle", "below-threshold"} and (not failing or any(not outcome.vendor for outcome in failing)):
         advice.append("Ask the people named, or try again when they have signed.")
     if "below-threshold" in codes and any(outcome.vendor for outcome in failing):

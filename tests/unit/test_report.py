@@ -102,3 +102,11 @@ def test_plain_text_is_printable_and_what_is_printable_stays(text: str) -> None:
     shown.encode("utf-8")
     if text.isprintable():
         assert shown == text
+
+
+def test_where_only_a_release_is_lacking_the_advice_is_to_refresh() -> None:
+    stale = RuleOutcome("ours", False, text="expired", code=Code.EXPIRED)
+    verdict = Verdict("hello-0:1.0-1.noarch", "demo", False, Code.EXPIRED, "expired", (stale,))
+    text = report.refusal([verdict, GOOD])
+    assert text.endswith("Try dnf --refresh; if that does not help, tell those who run the repository.")
+    assert "Ask the people named" in report.refusal([verdict, BAD])
