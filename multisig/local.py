@@ -8,7 +8,7 @@ from typing import Optional
 
 from multisig import bundle as bundles
 from multisig.bundle import MAX_BUNDLE, SUFFIX
-from multisig.errors import BundleError, MalformedRpmError
+from multisig.errors import BundleError, MalformedRpmError, UnreadableError
 from multisig.files import open_regular, read_if_there
 from multisig.held import Find
 from multisig.subjects.embedded import read_embedded
@@ -17,10 +17,14 @@ from multisig.subjects.embedded import read_embedded
 def find_local(path: str, *, beside: Optional[bytes] = None) -> Find:
     """What lies beside the RPM at ``path`` and in it; ``beside`` where that bundle has been read already.
 
-    Each adds to the other: what is wrong with the embedded one is a note, and no more. Raises UnreadableError.
+    Each adds to the other: what is wrong with the embedded one is a note, and no more, and an RPM that cannot be opened
+    brings nothing. Raises UnreadableError where what lies beside it is there and cannot be read.
     """
     raw = read_if_there(path + SUFFIX, MAX_BUNDLE) if beside is None else beside
-    fd = open_regular(path)
+    try:
+        fd = open_regular(path)
+    except UnreadableError:
+        return Find(bundle=raw)
     try:
         embedded = find_embedded(fd)
     finally:

@@ -113,11 +113,11 @@ class Bundles:
             return None
         for url in remote.urls:
             parts = urlsplit(url)
-            data = None
             if parts.scheme == "file":
-                data = _read(os.path.join(unquote(parts.path), incoming.location + SUFFIX))
-            if data is not None:
-                return Find(bundle=data)
+                with contextlib.suppress(UnreadableError):
+                    found = find_local(os.path.join(unquote(parts.path), incoming.location))
+                    if found != Find():
+                        return found
         data = _read(self._cached(incoming))
         return None if data is None else Find(bundle=data)
 

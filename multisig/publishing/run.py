@@ -9,6 +9,7 @@ there, and clients see metadata whose files are all there.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from typing import Callable, ContextManager, Dict, List, Mapping, Optional, Sequence
@@ -33,6 +34,10 @@ from multisig.verdict import Code, Verdict
 
 # What says nothing about who signed the content, and all about this one file of it.
 _OF_THE_FILE = (Code.MALFORMED_RPM, Code.PAYLOAD_MISMATCH, Code.WEAK_DIGEST)
+
+MOST_EVIDENCE = 128 << 20
+"""Bytes of bundles that are looked at in one folder of the upload directory: an uploader cannot fill the memory, and
+starves nobody but themselves."""
 
 Part = Callable[[str, int], ContextManager[Progress]]
 """Told what is worked on next and how many bytes that is; gives what to tell of the bytes done."""
@@ -102,15 +107,18 @@ class Publisher:
     def _collect(self, found: Found, contents: Sequence[Content]) -> Evidence:
         names = {content.nevra for content in contents}
         evidence = Evidence(lambda name: name in names or self._repository.find(name) is not None)
-        for path in found.bundles:
-            try:
-                evidence.add(self._uploads.read(path, MAX_BUNDLE), self._uploads.shown(path))
-            except UnreadableError as error:
-                self._report.dropped.append(Dropped(self._uploads.shown(path), "", error.message))
-        for path in found.rpms:
-            embedded = self._embedded(path)
-            if embedded is not None:
-                evidence.add(embedded, f"{self._uploads.shown(path)} (embedded)")
+        taken: "Counter[str]" = Counter()
+        for path in (*found.bundles, *found.rpms):
+            data = self._uploaded_bundle(path)
+            if data is None:
+                continue
+            uploader = path.partition("/")[0] if "/" in path else "the top folder"
+            taken[uploader] += len(data)
+            if taken[uploader] > MOST_EVIDENCE:
+                reason = f"{uploader} holds more than {MOST_EVIDENCE >> 20} MiB of bundles"
+                self._report.dropped.append(Dropped(self._uploads.shown(path), "", reason))
+            else:
+                evidence.add(data, self._uploads.shown(path))
         for path, batch in self._repository.batches():
             evidence.add(batch, path)
         for name in sorted(names | evidence.names):
@@ -122,16 +130,22 @@ class Publisher:
         self._report.dropped += evidence.dropped
         return evidence
 
-    def _embedded(self, path: str) -> Optional[bytes]:
-        """The bundle that an upload carries. What is wrong with the file is said where it is read as a package."""
+    def _uploaded_bundle(self, path: str) -> Optional[bytes]:
+        """What a bundle file holds, or a package carries."""
         try:
+            if path.endswith(SUFFIX):
+                return self._uploads.read(path, MAX_BUNDLE)
             fd = self._uploads.open(path)
             try:
                 return read_embedded(fd)
             finally:
                 os.close(fd)
-        except (MalformedRpmError, UnreadableError):
-            return None
+        except UnreadableError as error:
+            if path.endswith(SUFFIX):
+                self._report.dropped.append(Dropped(self._uploads.shown(path), "", error.message))
+        except MalformedRpmError:
+            pass  # said where it is read as a package
+        return None
 
     # What is new
 

@@ -21,6 +21,7 @@ from fixtures.tamper import tamper_payload, tampered_script
 from multisig.bundle import MAX_BUNDLE, Attestation, Bundle, encode, parse
 from multisig.errors import UnreadableError
 from multisig.publishing import createrepo
+from multisig.publishing import run as publishing
 from multisig.publishing.evidence import LONG
 from multisig.publishing.repository import ASIDE, BATCHES, Repository, file_name
 from multisig.publishing.uploads import Uploads
@@ -340,6 +341,17 @@ def test_junk_does_not_crowd_out_what_counts(server: Server) -> None:
     assert first.statement == whole.statement
     assert set(first.signatures[:2]) == set(whole.signatures)
     assert len((server.repo / f"{FILE}.msig").read_bytes()) < 3 * LONG
+
+
+def test_an_uploader_who_sends_too_much_starves_nobody_else(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publishing, "MOST_EVIDENCE", 10_000)
+    for number in range(20):
+        server.upload(f"a/{number:02}.msig", server.bench.bundle("rafal", text=statement(source=f"{number} " * 200)))
+    server.hello("b", "marek", "joanna")
+    done = server.publish()
+    assert names(done["published"]) == [NEVRA]
+    assert "a holds more than 0 MiB of bundles" in reasons(done)["19.msig"]
+    assert "00.msig" not in reasons(done)
 
 
 def test_what_is_no_package_or_bundle_is_refused_by_name(server: Server) -> None:
