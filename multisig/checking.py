@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple, Union
@@ -144,5 +143,4 @@ class Checker:
 
 
 def _identity(candidate: Candidate) -> _Identity:
-    packet = hashlib.sha256(candidate.signature.packet).digest()
-    return candidate.statement, packet, candidate.key.fingerprint
+    return candidate.statement, candidate.signature.packet, candidate.key.fingerprint

@@ -191,7 +191,8 @@ def _signatures(
             yield Note(number, place, "the same signature once more", told=False)
             continue
         so_far.packets.add(signature.packet)
-        owners = [(signer, key) for signer, key in _keys(policy) if key.public.could_have_issued(signature)]
+        named = policy.keys_by_id.get(signature.issuer_keyid or "", ())
+        owners = [(signer, key) for signer, key in named if key.public.could_have_issued(signature)]
         if not owners:
             yield Note(number, place, f"a key nobody here knows, {_issuer(signature)}")
         for signer, key in owners:
@@ -232,12 +233,6 @@ def obstacle_to(signer: Signer, key: Key, signature: Signature, statement: str, 
 def shown_fingerprint(fingerprint: str) -> str:
     """A fingerprint for people: beginning and end in groups of four."""
     return f"{fingerprint[:4]} {fingerprint[4:8]} … {fingerprint[-4:]}"
-
-
-def _keys(policy: Policy) -> Iterator[Tuple[Signer, Key]]:
-    for signer in policy.signers.values():
-        for key in signer.keys:
-            yield signer, key
 
 
 def _issuer(signature: Signature) -> str:

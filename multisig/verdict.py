@@ -49,7 +49,7 @@ class Approval:
 
 @dataclass(frozen=True)
 class LeafProgress:
-    """How far one ``M of group`` is: who counted, and who of the group's ``size`` people still could."""
+    """How far one ``M of group`` is: who counted, and, if more are needed, who of the ``size`` people still could."""
 
     threshold: int
     group: str
@@ -274,7 +274,7 @@ def _with_release(outcome: RuleOutcome, rule: Rule, standing: ReleaseStanding) -
 
 def _progress(policy: Policy, leaf: Leaf, people: FrozenSet[str], now: int) -> LeafProgress:
     counted = tuple(name for name in leaf.members if name in people)
-    waiting = (name for name in leaf.members if name not in people)
+    waiting = [name for name in leaf.members if name not in people] if len(counted) < leaf.threshold else []
     available = tuple(name for name in waiting if can_sign(policy.signers[name], policy, now))
     return LeafProgress(leaf.threshold, leaf.group, len(leaf.members), counted, available)
 

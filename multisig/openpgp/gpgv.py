@@ -106,7 +106,7 @@ class GpgvEngine:
         keyring = self._keyring([(signature, key)])
         with self._content(data) as content:
             returncode, status, complaint = self._run(keyring, content, packet)
-        return conclude(judge(returncode, status, _last_line(complaint), signature, key), key, now)
+        return conclude(judge(returncode, status, _last_line(complaint), signature, key), signature, key, now)
 
     def verify_together(self, data: bytes, asked: Sequence[Tuple[Signature, PublicKey]]) -> List[Optional[Checked]]:
         """What one process finds of several signatures over the same ``data``, where it finds all of them valid.
@@ -133,7 +133,7 @@ class GpgvEngine:
         except UncheckedSignatureError:
             return found
         for (place, _), checked in zip(chosen.values(), judge_together(returncode, status, together)):
-            found[place] = conclude(checked, asked[place][1], now)
+            found[place] = conclude(checked, *asked[place], now)
         return found
 
     def _prepare(self, signature: Signature, key: PublicKey, now: int) -> Union[Checked, bytes]:
@@ -148,7 +148,7 @@ class GpgvEngine:
 
     def _keyring(self, asked: Sequence[Tuple[Signature, PublicKey]]) -> str:
         """The file that holds the keys, in this order, with what verifying these signatures needs of each."""
-        names = [f"{_digest(key.binary)}-{signature.issuer_keyid}" for signature, key in asked]
+        names = [f"{key.digest.hex()}-{signature.issuer_keyid}" for signature, key in asked]
         name = names[0] if len(names) == 1 else _digest("\n".join(names).encode())
         return self._file(f"key-{name}", lambda: b"".join(keyring_for(key, signature) for signature, key in asked))
 

@@ -4,8 +4,22 @@
 from __future__ import annotations
 
 import enum
+import hashlib
 from dataclasses import dataclass
-from typing import Iterator, List, Optional, Protocol, Sequence, Tuple, Union, runtime_checkable
+from functools import cached_property
+from typing import (
+    Dict,
+    FrozenSet,
+    Iterator,
+    List,
+    Mapping,
+    Optional,
+    Protocol,
+    Sequence,
+    Tuple,
+    Union,
+    runtime_checkable,
+)
 
 
 @dataclass(frozen=True)
@@ -91,15 +105,83 @@ class PublicKey:
             if subkey.can_sign:
                 yield subkey
 
-    def parts_named(self, signature: Signature) -> Tuple[Union["PublicKey", Subkey], ...]:
-        """The parts for signing that the signature's issuer hints name; several where key ids collide."""
-        if signature.issuer_fingerprint is not None:
-            return tuple(part for part in self.signing_parts() if part.fingerprint == signature.issuer_fingerprint)
-        return tuple(part for part in self.signing_parts() if part.keyid == signature.issuer_keyid)
+    def issuer(self, signature: Signature) -> Optional["Issuer"]:
+        """What the signature's issuer hints name of this key; None where that is nothing that is for signing."""
+        return self._issuers.get(signature.issuer_fingerprint or signature.issuer_keyid or "")
 
     def could_have_issued(self, signature: Signature) -> bool:
         """Whether the signature's issuer hints name this key or one of its signing subkeys."""
-        return bool(self.parts_named(signature))
+        return self.issuer(signature) is not None
+
+    @cached_property
+    def digest(self) -> bytes:
+        """The SHA-256 of ``binary``."""
+        return hashlib.sha256(self.binary).digest()
+
+    @cached_property
+    def _issuers(self) -> Mapping[str, "Issuer"]:
+        """By fingerprint and by key id, of which the latter may name several parts."""
+        named: Dict[str, List[Union[PublicKey, Subkey]]] = {}
+        for part in self.signing_parts():
+            named.setdefault(part.fingerprint, []).append(part)
+            named.setdefault(part.keyid, []).append(part)
+        return {hint: Issuer(self, tuple(parts)) for hint, parts in named.items()}
+
+
+@dataclass(frozen=True)
+class Issuer:
+    """The parts of a key that a hint names, one but where key ids collide; and the facts about them and their primary
+    that decide on every signature, worked out once. Of several parts the worst counts."""
+
+    primary: PublicKey
+    parts: Tuple[Union[PublicKey, Subkey], ...]
+
+    @cached_property
+    def fingerprints(self) -> FrozenSet[str]:
+        """Those of the parts."""
+        return frozenset(part.fingerprint for part in self.parts)
+
+    @cached_property
+    def revoked(self) -> bool:
+        return any(part.revoked for part in self._all)
+
+    @cached_property
+    def weakly_signed(self) -> bool:
+        return any(part.weakly_signed for part in self._all)
+
+    @cached_property
+    def created(self) -> int:
+        """When the youngest of them was made."""
+        return max(part.created for part in self._all)
+
+    @cached_property
+    def expires(self) -> Optional[int]:
+        """When the first of them ends."""
+        return min((part.expires for part in self._all if part.expires is not None), default=None)
+
+    @cached_property
+    def settled(self) -> int:
+        """From when on all that the key's file says of them holds; a signature may well be older."""
+        return max([self.primary.self_signed, *(part.bound for part in self.parts if isinstance(part, Subkey))])
+
+    @cached_property
+    def rsa_bits(self) -> Optional[int]:
+        """Those of the shortest RSA key, None where there is none."""
+        return min((part.modulus.bit_length() for part in self._all if part.modulus), default=None)
+
+    @cached_property
+    def moduli(self) -> Tuple[int, ...]:
+        """The RSA moduli of the parts."""
+        return tuple(part.modulus for part in self.parts if part.modulus)
+
+    @cached_property
+    def curves(self) -> FrozenSet[str]:
+        """The names of their elliptic curves, "" for none and for unknown ones."""
+        return frozenset(part.curve for part in self._all)
+
+    @cached_property
+    def _all(self) -> Tuple[Union[PublicKey, Subkey], ...]:
+        return (self.primary, *self.parts)
 
 
 class Outcome(enum.Enum):

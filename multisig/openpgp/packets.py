@@ -202,27 +202,36 @@ def _octets_length(reader: Reader, first: int) -> int:
 
 def read_subpackets(area: bytes, hashed: bool, error: Type[OpenPGPError]) -> Iterable[Subpacket]:
     """Yield the subpackets of one area, which they must fill exactly."""
-    reader = Reader(area, error)
-    while reader:
-        length = _octets_length(reader, reader.number(1, "subpacket length"))
+    start, size = 0, len(area)
+    while start < size:
+        length = area[start]
+        start += 1
+        if length >= 192:
+            reader = Reader(area, error)
+            reader.position = start
+            length = _octets_length(reader, length)
+            start = reader.position
         if length == 0:
             raise error("a signature subpacket without a type")
-        kind = reader.number(1, "subpacket")
-        yield Subpacket(kind & 0x7F, bool(kind & 0x80), hashed, reader.take(length - 1, "subpacket"))
+        end = start + length
+        if end > size:
+            raise error("subpacket is cut short")
+        kind = area[start]
+        yield Subpacket(kind & 0x7F, kind > 0x7F, hashed, area[start + 1 : end])
+        start = end
 
 
 def read_signature_body(body: bytes, error: Type[OpenPGPError]) -> SignatureBody:
     """Read a version 4 signature packet's body up to its algorithm-specific part."""
-    reader = Reader(body, error)
-    version = reader.number(1, "signature")
-    if version != 4:
-        raise error("a signature packet of another version", expected=4, got=version)
-    signature_class, pubkey, digest = reader.take(3, "signature")
-    hashed = reader.take(reader.number(2, "signature"), "hashed subpackets")
-    unhashed = reader.take(reader.number(2, "signature"), "unhashed subpackets")
-    subpackets = (*read_subpackets(hashed, True, error), *read_subpackets(unhashed, False, error))
-    reader.take(2, "signature")
-    return SignatureBody(signature_class, pubkey, digest, subpackets, reader.rest())
+    if body[:1] not in (b"", b"\x04"):
+        raise error("a signature packet of another version", expected=4, got=body[0])
+    middle = 6 + int.from_bytes(body[4:6], "big")
+    end = middle + 2 + int.from_bytes(body[middle : middle + 2], "big")
+    if len(body) < end + 2:
+        raise error("a signature is cut short")
+    hashed = read_subpackets(body[6:middle], True, error)
+    unhashed = read_subpackets(body[middle + 2 : end], False, error)
+    return SignatureBody(body[1], body[2], body[3], (*hashed, *unhashed), body[end + 2 :])
 
 
 def creation_time(body: SignatureBody, error: Type[OpenPGPError]) -> int:
@@ -343,13 +352,23 @@ def _written(value: int) -> bytes:
 
 def _values(body: SignatureBody) -> Tuple[int, ...]:
     """The algorithm's integers. RFC 8032, 5.1.7, refuses EdDSA's S where it is not reduced; not every engine does."""
-    material = Reader(body.material, SignatureFormatError)
-    values = tuple(material.mpi("signature value") for _ in range(_SIGNATURE_MPIS[body.pubkey_algorithm]))
-    if material:
+    material, start = body.material, 0
+    values = []
+    for _ in range(_SIGNATURE_MPIS[body.pubkey_algorithm]):
+        bits = int.from_bytes(material[start : start + 2], "big")
+        end = start + 2 + (bits + 7) // 8
+        if end > len(material):
+            raise SignatureFormatError("signature value is cut short")
+        value = int.from_bytes(material[start + 2 : end], "big")
+        if not bits or value.bit_length() > bits:
+            raise SignatureFormatError("signature value is not what its length says")
+        values.append(value)
+        start = end
+    if start < len(material):
         raise SignatureFormatError("bytes after the signature's end")
     if body.pubkey_algorithm == EDDSA and not _is_reduced(values[1]):
         raise SignatureFormatError("an EdDSA signature whose value is not below the group's order")
-    return values
+    return tuple(values)
 
 
 def _is_reduced(value: int) -> bool:

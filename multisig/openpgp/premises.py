@@ -10,9 +10,9 @@ is decided here, from what ``parse_public_key`` and ``parse_signature`` read.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Optional, Union
+from typing import Optional
 
-from multisig.openpgp.model import Checked, Outcome, PublicKey, Signature, Subkey
+from multisig.openpgp.model import Checked, Issuer, Outcome, PublicKey, Signature
 from multisig.openpgp.packets import ECDSA, digest_too_short
 
 #: Seconds that a signer's clock may be ahead of ours.
@@ -20,8 +20,6 @@ FUTURE_ALLOWANCE = 300
 
 #: A policy cannot ask for less.
 LEAST_RSA_BITS = 2048
-
-Part = Union[PublicKey, Subkey]
 
 
 def settle(signature: Signature, key: PublicKey, now: int, *, late: bool = False) -> Optional[Checked]:
@@ -37,54 +35,41 @@ def settle(signature: Signature, key: PublicKey, now: int, *, late: bool = False
     5. RSA's integer is below the modulus (RFC 8017, 5.2.2); not every engine sees to it.
     6. It is not dated in the future, and has not expired.
     """
-    parts = key.parts_named(signature)
-    if key.revoked or any(part.revoked for part in parts):
+    issuer = key.issuer(signature)
+    if key.revoked or (issuer is not None and issuer.revoked):
         return Checked(Outcome.REVOKED_KEY, "the key is revoked")
-    if not parts:
-        return _bad("the signature is not by this key, or by a part of it that is not for signing")
-    if any(part.weakly_signed for part in (key, *parts)):
-        return _bad("the key's latest self-signature is by too weak a digest")
-    if any(0 < part.modulus.bit_length() < LEAST_RSA_BITS for part in (key, *parts)):
-        return _bad("the key is too short")
-    if any(_too_short(signature.hash_algorithm, part) for part in parts):
-        return _bad("the signature's digest is shorter than the key's curve")
-    if any(part.modulus and signature.values and signature.values[0] >= part.modulus for part in parts):
-        return _bad("the signature's value is not below the key's modulus")
-    if any(signature.created < part.created for part in (key, *parts)):
-        return _bad("the signature is older than the key")
-    end = _end(key, *parts)
-    if not late and end is not None and signature.created >= end:
-        return _bad("the key had expired when it signed")
+    reason = _objection(signature, issuer, now, late)
+    return Checked(Outcome.BAD, reason) if reason else None
+
+
+def _objection(signature: Signature, issuer: Optional[Issuer], now: int, late: bool) -> str:
+    """Steps 2 to 6; empty where there is none."""
+    if issuer is None:
+        return "the signature is not by this key, or by a part of it that is not for signing"
+    if issuer.weakly_signed:
+        return "the key's latest self-signature is by too weak a digest"
+    if signature.created < issuer.created:
+        return "the signature is older than the key"
+    if not late and issuer.expires is not None and signature.created >= issuer.expires:
+        return "the key had expired when it signed"
+    if issuer.rsa_bits is not None and issuer.rsa_bits < LEAST_RSA_BITS:
+        return "the key is too short"
+    for part in issuer.parts:
+        if part.algorithm == ECDSA and digest_too_short(signature.hash_algorithm, part.bits):
+            return "the signature's digest is shorter than the key's curve"
+    for modulus in issuer.moduli:
+        if signature.values and signature.values[0] >= modulus:
+            return "the signature's value is not below the key's modulus"
     if signature.created > now + FUTURE_ALLOWANCE:
-        return _bad("the signature is dated in the future")
+        return "the signature is dated in the future"
     if signature.expires is not None and signature.expires <= now:
-        return _bad("the signature has expired")
-    return None
+        return "the signature has expired"
+    return ""
 
 
-def conclude(checked: Checked, key: PublicKey, now: int) -> Checked:
+def conclude(checked: Checked, signature: Signature, key: PublicKey, now: int) -> Checked:
     """The engine's finding, as one of an expired key where a part that it rests on has ended by ``now``."""
-    if checked.outcome is not Outcome.GOOD:
-        return checked
-    end = _end(key, *(part for part in key.signing_parts() if part.fingerprint == checked.issuer))
-    if end is None or end > now:
+    issuer = key.issuer(signature)
+    if checked.outcome is not Outcome.GOOD or issuer is None or issuer.expires is None or issuer.expires > now:
         return checked
     return replace(checked, outcome=Outcome.EXPIRED_KEY, reason=Outcome.EXPIRED_KEY.value)
-
-
-def settled_since(signature: Signature, key: PublicKey) -> int:
-    """From when on all that the key's file says of the parts in question holds; a signature may well be older."""
-    parts = key.parts_named(signature)
-    return max([key.self_signed, *(part.bound for part in parts if isinstance(part, Subkey))])
-
-
-def _too_short(digest: int, part: Part) -> bool:
-    return part.algorithm == ECDSA and digest_too_short(digest, part.bits)
-
-
-def _end(*parts: Part) -> Optional[int]:
-    return min((part.expires for part in parts if part.expires is not None), default=None)
-
-
-def _bad(reason: str) -> Checked:
-    return Checked(Outcome.BAD, reason)

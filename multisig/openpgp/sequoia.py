@@ -13,16 +13,15 @@ that were read (keys.py); premises.py decides the rest. Two questions it cannot 
 from __future__ import annotations
 
 import base64
-import hashlib
 import importlib
 import time
 from typing import Any, Callable, Dict, Optional, Tuple
 
 from multisig.errors import EngineError, SignatureFormatError, UncheckedSignatureError
 from multisig.openpgp.keys import keyring_for
-from multisig.openpgp.model import Checked, Engine, Outcome, PublicKey, Signature
+from multisig.openpgp.model import Checked, Engine, Issuer, Outcome, PublicKey, Signature
 from multisig.openpgp.packets import canonical
-from multisig.openpgp.premises import conclude, settle, settled_since
+from multisig.openpgp.premises import conclude, settle
 
 INSTALL = "install python3-pysequoia (Fedora; elsewhere pysequoia from PyPI), or set openpgp = gpgv"
 
@@ -69,13 +68,13 @@ class SequoiaEngine:
         """
         now = int(self._clock())
         settled = settle(signature, key, now)
-        if settled is not None:
-            return settled
-        older = signature.created < settled_since(signature, key)
-        if self._other is not None and (older or not _known_to_all(signature, key)):
+        issuer = key.issuer(signature)
+        if settled is not None or issuer is None:
+            return settled or Checked(Outcome.BAD, "the signature is by another key")
+        older = signature.created < issuer.settled
+        if self._other is not None and (older or not issuer.curves <= _CURVES):
             return self._ask_other(self._other, data, signature, key)
-        found = self._ask(data, signature, key, whole=older)
-        return conclude(found, key, now)
+        return conclude(self._ask(data, signature, issuer, whole=older), signature, key, now)
 
     def _ask_other(self, other: Engine, data: bytes, signature: Signature, key: PublicKey) -> Checked:
         try:
@@ -86,19 +85,18 @@ class SequoiaEngine:
             # It would have to answer for every signature otherwise, and anybody can write an old date.
             raise UncheckedSignatureError(f"Sequoia cannot check it, and {other.name} cannot either: {error}") from None
 
-    def _ask(self, data: bytes, signature: Signature, key: PublicKey, *, whole: bool) -> Checked:
+    def _ask(self, data: bytes, signature: Signature, issuer: Issuer, *, whole: bool) -> Checked:
         """Whether Sequoia finds exactly one valid signature: this one, by a part of this key that is for signing."""
         try:
             packet = _guarded(self._sequoia.Sig.from_bytes, canonical(signature))
-            cert = self._cert(signature, key, whole=whole)
+            cert = self._cert(signature, issuer.primary, whole=whole)
             result = _guarded(self._sequoia.verify, bytes=data, store=lambda _: [cert], signature=packet)
         except SignatureFormatError as error:
             return Checked(Outcome.BAD, str(error))
         except _RefusedError:
             return Checked(Outcome.BAD, _why(older=whole))
         found = [(valid.certificate.upper(), valid.signing_key.upper()) for valid in result.valid_sigs]
-        parts = {part.fingerprint for part in key.parts_named(signature)}
-        if len(found) != 1 or found[0][0] != key.fingerprint or found[0][1] not in parts:
+        if len(found) != 1 or found[0][0] != issuer.primary.fingerprint or found[0][1] not in issuer.fingerprints:
             return Checked(Outcome.BAD, "the signature is by another key")
         if packet.created is None or int(packet.created.timestamp()) != signature.created:
             return Checked(Outcome.BAD, "Sequoia reads another date than the signature's")
@@ -106,7 +104,7 @@ class SequoiaEngine:
 
     def _cert(self, signature: Signature, key: PublicKey, *, whole: bool) -> Any:
         """The key as Sequoia's value, kept for the run; ``whole`` leaves the older self-signatures in."""
-        identity = (hashlib.sha256(key.binary).digest(), None if whole else signature.issuer_keyid)
+        identity = (key.digest, None if whole else signature.issuer_keyid)
         cert = self._certs.get(identity)
         if cert is None:
             cert = _guarded(self._sequoia.Cert.from_bytes, key.binary if whole else keyring_for(key, signature))
@@ -131,10 +129,6 @@ def _guarded(call: Callable[..., Any], *arguments: object, **named: object) -> A
         if isinstance(error, Exception) or type(error).__name__ == "PanicException":
             raise UncheckedSignatureError(f"Sequoia failed on it ({type(error).__name__})") from None
         raise
-
-
-def _known_to_all(signature: Signature, key: PublicKey) -> bool:
-    return all(part.curve in _CURVES for part in (key, *key.parts_named(signature)))
 
 
 def _why(*, older: bool) -> str:

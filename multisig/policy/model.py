@@ -7,7 +7,8 @@ Times are seconds since the epoch, fingerprints 40 upper-case hex digits. Nothin
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import FrozenSet, Iterator, Mapping, Optional, Tuple, Union
+from functools import cached_property
+from typing import Dict, FrozenSet, Iterator, List, Mapping, Optional, Tuple, Union
 
 from multisig.openpgp.keys import KeyRequirements
 from multisig.openpgp.model import PublicKey
@@ -135,6 +136,16 @@ class Policy:
     key_requirements: KeyRequirements
     rules: Tuple[Rule, ...]
     sha256: str
+
+    @cached_property
+    def keys_by_id(self) -> Mapping[str, Tuple[Tuple[Signer, Key], ...]]:
+        """Whose keys have a part for signing with a key id (16 digits, upper case), in the policy's order."""
+        found: Dict[str, List[Tuple[Signer, Key]]] = {}
+        for signer in self.signers.values():
+            for key in signer.keys:
+                for keyid in dict.fromkeys(part.keyid for part in key.public.signing_parts()):
+                    found.setdefault(keyid, []).append((signer, key))
+        return {keyid: tuple(pairs) for keyid, pairs in found.items()}
 
 
 def leaves(requirement: Requirement) -> Iterator[Leaf]:

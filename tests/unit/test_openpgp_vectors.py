@@ -48,7 +48,7 @@ def outcome(vector: Vector, engine: Engine) -> Tuple[Expected, str]:
         return Expected.REVOKED, found.reason
     if found.outcome is Outcome.BAD:
         return Expected.BAD, found.reason
-    (part,) = (part for part in key.parts_named(signature) if part.fingerprint == found.issuer)
+    (part,) = (part for part in key.signing_parts() if part.fingerprint == found.issuer)
     assert (found.primary, found.created) == (key.fingerprint, signature.created)
     problem = key_problem(part, key, KeyRequirements())
     if problem is not None:
