@@ -10,12 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from typing import Dict, Iterator, List, Sequence, Tuple
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
+from multisig.batching import lists, spread
 from multisig.bundle import Attestation, Bundle
 from multisig.cli.bundles import bundle_path, extend_bundle, read_bundle
 from multisig.cli.progress import Bar, progress
-from multisig.cli.signing import extend, record
+from multisig.cli.signing import extend, has_signed, record
 from multisig.cli.subject import base_name, bytes_to_read, hush_librpm, kind_of
 from multisig.errors import SignatureFormatError, StatementError, UsageError
 from multisig.files import locked, open_regular, read_bounded, write_whole
@@ -73,6 +74,9 @@ def run(options: argparse.Namespace) -> int:
             for item in planned:
                 with bar.part(f"signing into {base_name(item.bundle)}", 1):
                     extend(item.bundle, [item.statement], signer, engine, ledger=options.ledger)
+        files = list(dict.fromkeys(item.bundle for item in planned))
+        if options.batch is not None and len(files) > 1:
+            print(plain(f"one bundle has no room for all of it; signed into {', '.join(files)}"))
     return 0
 
 
@@ -108,11 +112,17 @@ def _plan(options: argparse.Namespace) -> List[_Planned]:
             for path, kind, subject in zip(options.paths, kinds, subjects)
         ]
     else:
-        lists = _lists(options.paths, kinds, subjects)
-        found = [_Planned(make(kind, options.channel, some, options.source), options.batch) for kind, some in lists]
+        named = _named(options.paths, kinds, subjects)
+        statements = [make(kind, options.channel, some, options.source) for kind, some in lists(named)]
+        files = spread([encode(item) for item in statements], options.batch, _held)
+        found = [_Planned(statement, file) for statement, file in zip(statements, files)]
     for item in found:
         encode(item.statement)
     return found
+
+
+def _held(path: str) -> Optional[Bundle]:
+    return read_bundle(path) if os.path.lexists(path) else None
 
 
 def _subjects(paths: Sequence[str], kinds: Sequence[Kind]) -> List[Subject]:
@@ -127,18 +137,13 @@ def _subjects(paths: Sequence[str], kinds: Sequence[Kind]) -> List[Subject]:
         return [future.result() for future in running]
 
 
-def _lists(
-    paths: Sequence[str], kinds: Sequence[Kind], subjects: Sequence[Subject]
-) -> Iterator[Tuple[Kind, List[Subject]]]:
-    """As few lists as hold all the subjects: one a kind, and at most MAX_SUBJECTS in each."""
-    named: Dict[Kind, Dict[str, Subject]] = {}
+def _named(paths: Sequence[str], kinds: Sequence[Kind], subjects: Sequence[Subject]) -> List[Tuple[Kind, Subject]]:
+    """The subjects, each once."""
+    named: Dict[Tuple[Kind, str], Subject] = {}
     for path, kind, subject in zip(paths, kinds, subjects):
-        if named.setdefault(kind, {}).setdefault(subject.name, subject) != subject:
+        if named.setdefault((kind, subject.name), subject) != subject:
             raise UsageError(f"two different subjects of the name {subject.name}", path=path)
-    for kind, found in named.items():
-        ordered = [found[name] for name in sorted(found)]
-        for start in range(0, len(ordered), MAX_SUBJECTS):
-            yield kind, ordered[start : start + MAX_SUBJECTS]
+    return [(kind, subject) for (kind, _), subject in named.items()]
 
 
 def _subject(path: str, kind: Kind, bar: Bar) -> Subject:
@@ -245,15 +250,19 @@ def _attach(options: argparse.Namespace, planned: Sequence[_Planned], signer: Si
         raise UsageError("is not a signature by this key", path=options.attach, expected=key.fingerprint)
     with GpgvEngine() as engine:
         checked = engine.verify(text.encode(), signature, key)
-    if checked.outcome is not Outcome.GOOD:
-        raise UsageError(
-            f"is no good signature over this statement ({checked.reason or checked.outcome.value}); were the paths, "
-            "--channel, --source and --batch the same with --export?",
-            path=options.attach,
-        )
-    record(text, signer, options.ledger)
-    with locked(item.bundle):
-        extend_bundle(item.bundle, [Bundle((Attestation(text, (armored,)),))])
+        if checked.outcome is not Outcome.GOOD:
+            raise UsageError(
+                f"is no good signature over this statement ({checked.reason or checked.outcome.value}); were the "
+                "paths, --channel, --source and --batch the same with --export?",
+                path=options.attach,
+            )
+        record(text, signer, options.ledger)
+        with locked(item.bundle):
+            before = _held(item.bundle)
+            if before is not None and has_signed(before.attestations, text, signer, engine):
+                print(f"multisig: {plain(item.bundle)}: already signed by this key", file=sys.stderr)
+            else:
+                extend_bundle(item.bundle, [Bundle((Attestation(text, (armored,)),))])
 
 
 def _armored(data: bytes) -> str:
