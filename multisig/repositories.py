@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from typing import Callable, Dict, FrozenSet, List, Optional, Protocol, Tuple
+from typing import Callable, Dict, FrozenSet, List, Optional, Protocol, Sequence, Set, Tuple
 
 from multisig.bundle import Bundle
-from multisig.held import Held, hold
+from multisig.held import Held, Look, hold
 from multisig.metadata import Checksum, Metadata, file_checksum, packages_of
 from multisig.policy import ReleaseRequirement, Rule
 from multisig.release import judge_release, no_release
@@ -24,14 +24,20 @@ class ReleaseSource(Protocol):
         None for a package that comes from none. The same for packages of the same repository."""
         ...
 
-    def release_bundle(self, metadata: Metadata, *, fresh: bool) -> Optional[bytes]:
-        """The raw bundle of the repository's release statements, at most bundle.MAX_BUNDLE + 1 bytes; None where it has
-        none. ``fresh`` asks for what a cache does not answer."""
+    def release_bundles(self, metadata: Metadata, look: Look) -> Sequence[bytes]:
+        """Raw bundles of the repository's release statements, each at most bundle.MAX_BUNDLE + 1 bytes.
+
+        ``look`` is one of RELEASE_LOOKS. Where there is nothing, or nothing more than before, there is none.
+        """
         ...
 
     def newest_release(self, repo: str, channel: str) -> int:
         """The highest serial seen of that repository's releases; 0 where none is remembered."""
         ...
+
+
+RELEASE_LOOKS = (Look.BESIDE, Look.AFRESH, Look.MIRRORS)
+"""Where release statements are looked for, in this order; each only where what came before does not suffice."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,7 @@ class Repositories:
         self._quorum = quorum
         self._now = now
         self._held: Dict[Metadata, Held] = {}
+        self._looked: Set[Tuple[Metadata, Look]] = set()
         self._standings: Dict[Tuple[Metadata, str], Tuple[ReleaseStanding, ReleaseRequirement]] = {}
         self._listings: Dict[Metadata, Listing] = {}
 
@@ -67,17 +74,17 @@ class Repositories:
         return self._source.metadata(key)
 
     def standing(self, metadata: Metadata, rule: Rule) -> ReleaseStanding:
-        """How a repository stands by what a rule's ``release`` asks for. What a cached bundle does not suffice for is
-        fetched afresh, once."""
+        """How a repository stands by what a rule's ``release`` asks for."""
         asked, channel = rule.release, rule.channel
         if asked is None or channel is None:
             raise TypeError("a rule that asks for no release statement")
         known = self._standings.get((metadata, rule.name))
         if known is not None:
             return known[0]
-        standing = self._judge(metadata, channel, asked, self._bundle(metadata))
-        if not standing.good and self._refresh(metadata):
-            standing = self._judge(metadata, channel, asked, self._bundle(metadata))
+        standing = self._judge(metadata, channel, asked)
+        for look in RELEASE_LOOKS:
+            if not standing.good and self._take(metadata, look):
+                standing = self._judge(metadata, channel, asked)
         self._standings[metadata, rule.name] = (standing, asked)
         return standing
 
@@ -92,22 +99,19 @@ class Repositories:
             self._listings[metadata] = Listing(metadata.repo, checksums)
         return self._listings[metadata]
 
-    def _bundle(self, metadata: Metadata) -> Held:
-        if metadata not in self._held:
-            raw = self._source.release_bundle(metadata, fresh=False)
-            self._held[metadata] = hold(() if raw is None else (raw,))
-        return self._held[metadata]
-
-    def _refresh(self, metadata: Metadata) -> bool:
-        """Ask for the bundle once more; whether anything new came."""
-        raw = self._source.release_bundle(metadata, fresh=True)
-        before = self._held[metadata].raw
-        if raw is None or raw in before:
+    def _take(self, metadata: Metadata, look: Look) -> bool:
+        """Look in one more place for the repository's statements, once; whether anything new came."""
+        if (metadata, look) in self._looked:
             return False
-        self._held[metadata] = hold((raw, *before))
-        return True
+        self._looked.add((metadata, look))
+        before = self._held.get(metadata, Held())
+        new = [raw for raw in self._source.release_bundles(metadata, look) if raw not in before.raw]
+        if new:
+            self._held[metadata] = hold((*dict.fromkeys(new), *before.raw))
+        return bool(new)
 
-    def _judge(self, metadata: Metadata, channel: str, asked: ReleaseRequirement, held: Held) -> ReleaseStanding:
+    def _judge(self, metadata: Metadata, channel: str, asked: ReleaseRequirement) -> ReleaseStanding:
+        held = self._held.get(metadata, Held())
         if held.together is None:
             return no_release(metadata.repo, channel, held.problem)
         digests = repomd_digests(metadata.repomd)

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import os
-from typing import Dict, Optional
+from typing import Dict, Optional, Sequence
 
 from multisig.bundle import MAX_BUNDLE, SUFFIX
 from multisig.files import read_if_there
+from multisig.held import Look
 from multisig.journal import Journal
 from multisig.metadata import REPOMD, Metadata, read_metadata
 
@@ -53,9 +54,10 @@ class Folders:
             self._metadata[folder] = read_metadata(folder, self._repo or folder)
         return self._metadata[folder]
 
-    def release_bundle(self, metadata: Metadata, *, fresh: bool) -> Optional[bytes]:
+    def release_bundles(self, metadata: Metadata, look: Look) -> Sequence[bytes]:
         """The file beside repomd.xml; there is no other."""
-        return None if fresh else read_if_there(release_path(metadata.folder), MAX_BUNDLE)
+        raw = read_if_there(release_path(metadata.folder), MAX_BUNDLE) if look is Look.BESIDE else None
+        return () if raw is None else (raw,)
 
     def newest_release(self, repo: str, channel: str) -> int:
         return 0 if self._journal is None else self._journal.newest_release(repo, channel)

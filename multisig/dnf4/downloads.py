@@ -11,14 +11,11 @@ import dnf
 import dnf.repo
 
 from multisig.bundle import SUFFIX, parse
-from multisig.dnf4.fetch import CACHE, Download, fetch_all, read_cached
+from multisig.dnf4.fetch import CACHE, Download, fetch_all, mirrors_of, read_cached
 from multisig.errors import BundleError, UnreadableError
 from multisig.gate import Package
 from multisig.held import Find, join
 from multisig.local import find_local
-
-MAX_MIRRORS = 3
-"""So many mirrors of a repository are asked for a bundle that was of no use."""
 
 _MIRROR = "mirror"
 
@@ -75,7 +72,7 @@ class Bundles:
             handle, path = self._handles[package.key], self._paths[package.key]
             if handle._from_cmdline or handle.baseurl or self._is_local(handle, path):
                 continue
-            for number, mirror in enumerate(_mirrors(handle.repo)):
+            for number, mirror in enumerate(mirrors_of(handle.repo)):
                 kept = self._download(handle, path).path
                 kept = os.path.join(os.path.dirname(kept), f"{_MIRROR}{number}-{os.path.basename(kept)}")
                 location = handle.location + SUFFIX
@@ -103,13 +100,6 @@ class Bundles:
         name = f"{checksum_type}-{checksum}-{os.path.basename(handle.location)}{SUFFIX}"
         location = handle.location + SUFFIX
         return Download(handle.repo._repo, handle.baseurl, location, os.path.join(directory, name))
-
-
-def _mirrors(repo: "dnf.repo.Repo") -> Sequence[str]:
-    """Some of the repository's URLs, where it has more than one; the first one, most likely asked already, last."""
-    every = [*repo.baseurl, *repo._repo.getMirrors()]
-    urls = list(dict.fromkeys(url.rstrip("/") for url in every if url.startswith(("http://", "https://"))))
-    return [*urls[1:], *urls[:1]][:MAX_MIRRORS] if len(urls) > 1 else []
 
 
 def _from_mirror(mirror: str, data: Optional[bytes]) -> Find:

@@ -8,6 +8,7 @@ import os
 from typing import Optional, Sequence
 
 import dnf
+import dnf.repo
 import libdnf
 
 from multisig.bundle import MAX_BUNDLE
@@ -17,6 +18,8 @@ from multisig.files import read_if_there
 
 CACHE = "multisig"
 """The folder in a repository's cache that is multisig's."""
+MAX_MIRRORS = 3
+"""So many mirrors of a repository are asked for a bundle that was of no use."""
 
 
 def fetch_all(base: "dnf.Base", downloads: Sequence["Download"], what: str) -> None:
@@ -90,6 +93,13 @@ class _Callbacks(libdnf.repo.PackageTargetCB):  # type: ignore[misc]
 
     def mirrorFailure(self, message: str, url: str) -> int:
         return 0
+
+
+def mirrors_of(repo: "dnf.repo.Repo") -> Sequence[str]:
+    """Some of the repository's URLs, where it has more than one; the first one, most likely asked already, last."""
+    every = [*repo.baseurl, *repo._repo.getMirrors()]
+    urls = list(dict.fromkeys(url.rstrip("/") for url in every if url.startswith(("http://", "https://"))))
+    return [*urls[1:], *urls[:1]][:MAX_MIRRORS] if len(urls) > 1 else []
 
 
 def read_cached(path: str, limit: int = MAX_BUNDLE) -> Optional[bytes]:

@@ -12,8 +12,9 @@ import dnf
 import dnf.repo
 
 from multisig.bundle import SUFFIX
-from multisig.dnf4.fetch import CACHE, Download, fetch_all, read_cached
+from multisig.dnf4.fetch import CACHE, Download, fetch_all, mirrors_of, read_cached
 from multisig.gate import Package
+from multisig.held import Look
 from multisig.journal import Journal
 from multisig.metadata import REPOMD, Metadata, read_metadata
 from multisig.policy import ReleaseRequirement
@@ -48,19 +49,35 @@ class Releases:
             self._metadata[repo.id] = read_metadata(repo._repo.getCachedir(), repo.id)
         return self._metadata[repo.id]
 
-    def release_bundle(self, metadata: Metadata, *, fresh: bool) -> Optional[bytes]:
-        """Kept in the cache under the digest of the repomd.xml that it was fetched for."""
-        path = os.path.join(metadata.folder, CACHE, _PREFIX + hashlib.sha256(metadata.repomd).hexdigest() + SUFFIX)
-        kept = None if fresh else read_cached(path)
-        if kept is not None or self._base.conf.cacheonly or metadata.repo in self._asked:
-            return kept
-        self._asked.add(metadata.repo)
-        download = Download(self._base.repos[metadata.repo]._repo, None, REPOMD + SUFFIX, path)
-        fetch_all(self._base, [download], f"release statement of {metadata.repo}")
-        found = download.take()
-        if found is not None:
-            _forget_others(path)
-        return found
+    def release_bundles(self, metadata: Metadata, look: Look) -> Sequence[bytes]:
+        """Kept in the cache under the digest of the repomd.xml that they were fetched for, by mirrors as well.
+
+        librepo goes on to the next mirror where one has nothing, or breaks off; where one answers with what is of no
+        use, the others have to be asked by name.
+        """
+        repo = self._base.repos[metadata.repo]
+        name = hashlib.sha256(metadata.repomd).hexdigest() + SUFFIX
+        folder = os.path.join(metadata.folder, CACHE)
+        if look is not Look.MIRRORS:
+            kept = read_cached(os.path.join(folder, _PREFIX + name)) if look is Look.BESIDE else None
+            if kept is not None or metadata.repo in self._asked:
+                return () if kept is None else (kept,)
+            self._asked.add(metadata.repo)
+            downloads = [Download(repo._repo, None, REPOMD + SUFFIX, os.path.join(folder, _PREFIX + name))]
+        else:
+            downloads = [
+                Download(repo._repo, mirror, REPOMD + SUFFIX, os.path.join(folder, f"{_PREFIX}{number}-{name}"))
+                for number, mirror in enumerate(mirrors_of(repo))
+            ]
+        if not downloads:
+            return ()
+        if self._base.conf.cacheonly:
+            found = [read_cached(download.path) for download in downloads]
+        else:
+            fetch_all(self._base, downloads, f"release statement of {metadata.repo}")
+            found = [download.take() for download in downloads]
+            _forget_others(folder, name)
+        return [raw for raw in found if raw is not None]
 
     def note(self, standings: Sequence[Tuple[ReleaseStanding, ReleaseRequirement]], now: int) -> List[str]:
         """Remember the good ones, so that no older one is taken again; what to say of those that are about to end.
@@ -84,10 +101,9 @@ class Releases:
         return self._journal.newest_release(repo, channel)
 
 
-def _forget_others(path: str) -> None:
+def _forget_others(folder: str, name: str) -> None:
     """Remove the statements of metadata that dnf's cache does not hold any more."""
-    folder = os.path.dirname(path)
-    for name in os.listdir(folder):
-        if name.startswith(_PREFIX) and name != os.path.basename(path):
+    for other in os.listdir(folder):
+        if other.startswith(_PREFIX) and not other.endswith(name):
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(os.path.join(folder, name))
+                os.unlink(os.path.join(folder, other))

@@ -250,6 +250,20 @@ def test_the_next_mirror_is_tried(stage: Stage, mirror: Mirror) -> None:
     assert result.rc == 0, result.text
 
 
+def test_a_mirror_that_answers_with_another_file_does_not_end_the_search(stage: Stage, mirror: Mirror) -> None:
+    mirror.add("hello-1.0-1").release()
+    shutil.copytree(mirror.folder, mirror.folder.parent / "second")
+    repo = Repo("demo", f"{mirror.repo.url} {mirror.repo.url.replace('/mirror', '/second')}")
+    root = system(stage, repo)
+    for place in ("/mirror", "/second"):
+        stage.server.heal()
+        stage.server.fault(f"*{place}/repodata/repomd.xml.msig", Fault(body=b"It works!"))
+        result = root.dnf("install", "hello")
+        assert result.rc == 0, result.text
+        assert root.dnf("remove", "hello").rc == 0
+        shutil.rmtree(root.root / "var" / "cache")
+
+
 def test_a_mirror_that_has_the_new_statement_and_the_old_metadata_is_still_good(stage: Stage, mirror: Mirror) -> None:
     old = mirror.add("hello-1.0-1").release()
     new = mirror.add("hello-2.0-1").release()

@@ -7,13 +7,14 @@ import gzip
 import hashlib
 from dataclasses import replace
 from pathlib import Path
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 import pytest
 
 from fixtures.rpmedit import Rpm
 from multisig.bundle import Attestation
 from multisig.gate import Gate, Judged
+from multisig.held import Look
 from multisig.metadata import Metadata, read_metadata
 from multisig.policy import ReleaseRequirement
 from multisig.release import DAY
@@ -44,18 +45,26 @@ def hello(built: Dict[str, Rpm]) -> Rpm:
 class Mirror:
     """A repositories.ReleaseSource: one repository for every package, and what its cache and its server give."""
 
-    def __init__(self, metadata: Optional[Metadata], cached: Optional[bytes], fresh: Optional[bytes] = None) -> None:
-        self.asked: List[bool] = []
+    def __init__(
+        self,
+        metadata: Optional[Metadata],
+        cached: Optional[bytes],
+        fresh: Optional[bytes] = None,
+        mirrors: Sequence[bytes] = (),
+    ) -> None:
+        self.asked: List[Look] = []
         self._metadata = metadata
-        self._bundles = {False: cached, True: fresh}
+        self._bundles: Mapping[Look, Sequence[Optional[bytes]]] = {
+            Look.BESIDE: [cached], Look.AFRESH: [fresh], Look.MIRRORS: mirrors,
+        }  # fmt: skip
         self.seen = 0
 
     def metadata(self, key: int) -> Optional[Metadata]:
         return self._metadata
 
-    def release_bundle(self, metadata: Metadata, *, fresh: bool) -> Optional[bytes]:
-        self.asked.append(fresh)
-        return self._bundles[fresh]
+    def release_bundles(self, metadata: Metadata, look: Look) -> Sequence[bytes]:
+        self.asked.append(look)
+        return [raw for raw in self._bundles.get(look, ()) if raw is not None]
 
     def newest_release(self, repo: str, channel: str) -> int:
         return self.seen if (repo, channel) == ("fedora", CHANNEL) else 0
@@ -185,10 +194,10 @@ def test_what_the_cache_does_not_suffice_for_is_fetched_once(tmp_path: Path, hel
     new = bundle(release(metadata, *RELEASERS))
     mirror = Mirror(metadata, old, new)
     assert code(judged(hello, mirror)) is Code.OK
-    assert mirror.asked == [False, True]
+    assert mirror.asked == [Look.BESIDE, Look.AFRESH]
     mirror = Mirror(metadata, new, new)
     assert code(judged(hello, mirror)) is Code.OK
-    assert mirror.asked == [False]
+    assert mirror.asked == [Look.BESIDE]
 
 
 def test_a_server_cannot_take_away_what_the_cache_holds(tmp_path: Path, hello: Rpm) -> None:
@@ -198,6 +207,24 @@ def test_a_server_cannot_take_away_what_the_cache_holds(tmp_path: Path, hello: R
     assert code(judged(hello, mirror)) is Code.OK
     mirror = Mirror(metadata, bundle(release(metadata, *RELEASERS)), b"junk")
     assert code(judged(hello, mirror)) is Code.OK
+
+
+def test_a_mirror_that_answers_with_what_is_of_no_use_does_not_end_the_search(tmp_path: Path, hello: Rpm) -> None:
+    metadata = repository(tmp_path, hello)
+    good = bundle(release(metadata, *RELEASERS))
+    old = bundle(release(metadata, *RELEASERS, serial=4, expires=NOW - 1))
+    mirror = Mirror(metadata, b"junk", old, [b"[", old, good])
+    assert code(judged(hello, mirror)) is Code.OK
+    assert mirror.asked == [Look.BESIDE, Look.AFRESH, Look.MIRRORS]
+
+
+def test_each_place_is_asked_once_however_many_rules_there_are(tmp_path: Path, hello: Rpm) -> None:
+    metadata = repository(tmp_path, hello)
+    mirror = Mirror(metadata, None)
+    other = rule(leaf(1), name="other", release=ASKED)
+    gate = Gate(policy(rule(leaf(2), release=ASKED), other), FakeEngine(), now=NOW, workers=2, releases=mirror)
+    assert code(at_hand(hello, signed(hello, *BUILDERS), gate=gate)) is Code.NO_BUNDLE
+    assert mirror.asked == [Look.BESIDE, Look.AFRESH, Look.MIRRORS]
 
 
 def test_each_rule_asks_for_a_release_of_its_own(tmp_path: Path, hello: Rpm) -> None:
