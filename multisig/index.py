@@ -7,6 +7,7 @@ that is no attestation is passed over with a reason; what is no index at all is 
 
 from __future__ import annotations
 
+import bisect
 import json
 import re
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ _SHOWN = 5
 # spelling, with a backslash before two characters only; and that has one in the line, unless the line uses \uXXXX.
 _NAME_IN_STATEMENT = re.compile(rb'"name":"([^"\\]*)"')
 _NAME_IN_LINE = re.compile(rb'\\"name\\":\\"([^"\\]*)\\"')
+_NAME_KEY = rb'\"name\":\"'
+_BEFORE_STATEMENT, _AFTER_LIST = b'{"statement":"{', b']}","signatures":['
 _OTHER_SPELLING = b"\\u"
 _ESCAPED = re.compile(r'["\\]')
 
@@ -87,7 +90,9 @@ def search(chunks: Iterable[bytes], names: Collection[str]) -> Found:
     found: Dict[str, List[Attestation]] = {name: [] for name in names}
     notes = _Notes()
     for number, line in _split(chunks, notes.add):
-        named = [name for name in wanted.in_line(line) if len(found[name]) < MAX_ATTESTATIONS]
+        parsed_first = _OTHER_SPELLING in line
+        named = wanted.all if parsed_first else wanted.in_line(line)
+        named = [name for name in named if len(found[name]) < MAX_ATTESTATIONS]
         if not named:
             continue
         try:
@@ -95,8 +100,9 @@ def search(chunks: Iterable[bytes], names: Collection[str]) -> Found:
         except BundleError as error:
             notes.add(_malformed(number, error))
             continue
-        if _OTHER_SPELLING in line:
-            named = [name for name in named if name in wanted.in_statement(attestation.statement)]
+        if parsed_first:
+            present = wanted.in_statement(attestation.statement)
+            named = [name for name in named if name in present]
         for name in named:
             found[name].append(attestation)
     return Found({name: tuple(items) for name, items in found.items() if items}, notes.texts())
@@ -135,18 +141,33 @@ class _Wanted:
     """Names that are looked for, and how they are spelled in statements and in lines."""
 
     def __init__(self, names: Collection[str]) -> None:
-        self._all = frozenset(names)
+        self.all: Collection[str] = frozenset(names)
         self._usual = {name.encode("utf-8", "surrogatepass"): name for name in names if not _ESCAPED.search(name)}
+        self._sorted = sorted(self._usual)
         # As they stand in a statement, and as that stands in a line.
         inner = {name: f'"name":{json.dumps(name)}' for name in names if _ESCAPED.search(name)}
         self._escaped = {name: (text, json.dumps(text)[1:-1].encode("ascii")) for name, text in inner.items()}
 
     def in_line(self, line: bytes) -> Collection[str]:
-        """The names that a line may be about. None is missed, whatever the line's spelling."""
-        if _OTHER_SPELLING in line:
-            return self._all
+        """The names that a line may be about; none is missed, unless the line has another spelling."""
+        if not self._escaped and self._all_beyond(line):
+            return ()
         named = [self._usual[name] for name in self._usual.keys() & set(_NAME_IN_LINE.findall(line))]
         return named + [name for name, (_, text) in self._escaped.items() if text in line]
+
+    def _all_beyond(self, line: bytes) -> bool:
+        """Whether all names come before the first or after the last one of a statement's list, which is sorted.
+
+        False where that is not to be seen at once. In a string, quotes have backslashes before them: what is looked for
+        here cannot be a part of one.
+        """
+        end = line.rfind(_AFTER_LIST) if line.startswith(_BEFORE_STATEMENT) else -1
+        first = _NAME_IN_LINE.search(line, 0, end) if end >= 0 else None
+        last = _NAME_IN_LINE.match(line, line.rfind(_NAME_KEY, 0, end), end) if first is not None else None
+        if first is None or last is None:
+            return False
+        at = bisect.bisect_left(self._sorted, first[1])
+        return at == len(self._sorted) or self._sorted[at] > last[1]
 
     def in_statement(self, statement: str) -> Collection[str]:
         """The names that a canonical statement is about."""
@@ -204,22 +225,24 @@ def _check_first(line: bytes) -> None:
 
 
 def _whole_lines(chunks: Iterable[bytes], ignored: Callable[[str], None]) -> Iterator[Tuple[int, bytes]]:
-    number, size, begun = 1, 0, bytearray()
+    number, size = 1, 0
+    begun: List[bytes] = []
     for chunk in chunks:
         size += len(chunk)
         if size > MAX_INDEX:
             raise IndexFormatError("the index is too large", expected=f"at most {MAX_INDEX} bytes unpacked")
-        if number + chunk.count(b"\n") > MAX_LINES:
-            raise IndexFormatError("the index has too many lines", expected=f"at most {MAX_LINES}")
         *ended, rest = chunk.split(b"\n")
+        if number + len(ended) > MAX_LINES:
+            raise IndexFormatError("the index has too many lines", expected=f"at most {MAX_LINES}")
         for part in ended:
-            whole = bytes(begun + part) if begun else part
+            whole = b"".join([*begun, part])
             if len(whole) <= MAX_LINE:
                 yield number, whole
             else:
                 ignored(f"line {number} of the index: longer than {MAX_LINE} bytes")
             number += 1
-            begun.clear()
-        begun += rest
-    if begun:
-        yield number, bytes(begun)
+            begun = []
+        begun.append(rest)
+    rest = b"".join(begun)
+    if rest:
+        yield number, rest

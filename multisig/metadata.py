@@ -13,7 +13,6 @@ import re
 from dataclasses import dataclass
 from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 from xml.parsers import expat
-from xml.sax.saxutils import unescape
 
 from multisig.errors import MetadataError, PayloadMismatchError, UnreadableError, WeakMetadataError
 from multisig.files import open_regular, read_bounded
@@ -317,4 +316,9 @@ def _location(attributes: Dict[bytes, bytes]) -> Optional[str]:
     if b"xml:base" in attributes:
         return None
     href = attributes.get(b"href", b"").decode("utf-8", "surrogateescape")
-    return _inside(unescape(href, {"&quot;": '"', "&apos;": "'"}))
+    if "&" in href:
+        # It brings urllib with it, in which dnf has no part otherwise.
+        from xml.sax.saxutils import unescape
+
+        href = unescape(href, {"&quot;": '"', "&apos;": "'"})
+    return _inside(href)

@@ -114,6 +114,26 @@ def test_a_source_that_looks_like_a_list_adds_at_most_a_line_to_look_at() -> Non
     assert search(written(attest(text, "marek")), WORLD).attestations.keys() == {WORLD}
 
 
+def test_a_signature_that_looks_like_a_list_hides_no_package() -> None:
+    """Whoever can add a signature to a statement must not be able to hide what others signed."""
+    for text in (r'"name":"aaa"', r"\"name\":\"aaa\"", ']}","signatures":["name":"aaa"', '{"statement":"{"name":"zzz"'):
+        for item in (
+            Attestation(BATCH.statement, (text, *BATCH.signatures)),
+            Attestation(BATCH.statement, (text,) * 3),
+        ):
+            for data in (written(item), HEADER + line({"signatures": item.signatures, "statement": item.statement})):
+                assert search(data, NEVRA, WORLD).attestations == {NEVRA: (item,), WORLD: (item,)}
+
+
+def test_a_list_that_begins_or_ends_with_the_name_has_it() -> None:
+    names = [f"{letter}-0:1-1.noarch" for letter in "abcdefg"]
+    items = [attest(statement(*(Subject(name, digests()) for name in names[at : at + 3])), "marek") for at in range(5)]
+    for at, name in enumerate(names):
+        expected = tuple(item for number, item in enumerate(items) if number <= at < number + 3)
+        assert search(written(*items), name).attestations == {name: expected}
+        assert search(written(*items), name, "0", "zz", "c-", "c-0:1-1.noarch.").attestations == {name: expected}
+
+
 NAMES = st.lists(st.text('ab"\\+', min_size=1, max_size=3).map("{}-0:1-1.noarch".format), min_size=1, max_size=4)
 
 
