@@ -10,7 +10,8 @@ import time
 from typing import Dict, List, Optional
 
 from multisig.errors import MultisigError
-from multisig.policy import lint, load_policy
+from multisig.policy import load_policy
+from multisig.policy.lint import lint
 from multisig.text import plain
 
 

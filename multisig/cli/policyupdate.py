@@ -8,8 +8,9 @@ import time
 
 from multisig import report
 from multisig.openpgp import GpgvEngine
-from multisig.policy import lint, load_policy
+from multisig.policy import load_policy
 from multisig.policy.changes import changes
+from multisig.policy.lint import lint
 from multisig.succession import update_policy
 from multisig.text import plain
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Dict, List, Optional, Sequence, Tuple, Union
 
 from multisig.errors import KeyFormatError
@@ -105,11 +106,16 @@ def parse_public_key(data: bytes, *, path: str = "") -> PublicKey:
     ``path`` goes into the KeyFormatError that is raised for everything else.
     """
     try:
-        return _parse(_binary(data))
+        return _parsed(data)
     except KeyFormatError as error:
         if path:
             error.at(path)
         raise
+
+
+@lru_cache(maxsize=256)  # dnf reads the policy anew for each transaction
+def _parsed(data: bytes) -> PublicKey:
+    return _parse(_binary(data))
 
 
 def keyring_for(key: PublicKey, signature: Signature) -> bytes:

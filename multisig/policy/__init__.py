@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The policy: who has to sign what. YAML to frozen values, and the choice of rules. Local and trusted."""
+"""The policy: who has to sign what. YAML to frozen values, and the choice of rules. Local and trusted.
+
+What only those need who look after a policy stands apart (lint, roster, outlook, changes): it takes time to import.
+"""
 
 from __future__ import annotations
 
 from multisig.policy.forecast import notice
-from multisig.policy.lint import Finding, lint
 from multisig.policy.model import (
     AllOf,
     AnyOf,
@@ -34,7 +36,6 @@ __all__ = [
     "ContentSelector",
     "ContentTraits",
     "Exemption",
-    "Finding",
     "Key",
     "Leaf",
     "Policy",
@@ -49,7 +50,6 @@ __all__ = [
     "describe",
     "key_end",
     "leaves",
-    "lint",
     "load_policy",
     "matching_rules",
     "mismatch",

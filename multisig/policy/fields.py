@@ -8,7 +8,6 @@ other YAML readers take it for false. ``what`` names the field in messages.
 from __future__ import annotations
 
 import datetime
-import difflib
 import re
 from dataclasses import dataclass
 from typing import Dict, Iterable, NoReturn, Optional, Tuple
@@ -54,6 +53,8 @@ class Fields:
         allowed = (*needed, *optional)
         for key, _ in node.entries:
             if key.text not in allowed:
+                import difflib
+
                 close = difflib.get_close_matches(key.text, allowed, n=1)
                 meant = f'"{close[0]}" is meant? ' if close else ""
                 self.fail(key, f"unknown key {_shown(key)} in {what}", f"{meant}allowed: {', '.join(allowed)}")

@@ -8,7 +8,7 @@ Pure: the clock is a parameter. An ``error`` is something that a rule or the quo
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import FrozenSet, Iterator, List, Set, Tuple
+from typing import FrozenSet, Iterable, Iterator, List, Set, Tuple
 
 from multisig.policy.calendar import day
 from multisig.policy.forecast import forecast, requirements
@@ -63,8 +63,20 @@ def _signer_keys(policy: Policy, now: int) -> Iterator[Finding]:
             yield from _key_findings(key, f"signer {signer.name}", policy, now)
 
 
+def _parts(keys: Iterable[Key]) -> Iterator[str]:
+    """The fingerprints of what signs: the primary keys, and their signing subkeys."""
+    for key in keys:
+        yield key.fingerprint
+        yield from (subkey.fingerprint for subkey in key.public.subkeys if subkey.back_signed)
+
+
 def _vendor_keys(policy: Policy, now: int) -> Iterator[Finding]:
+    people = {part: name for name, signer in policy.signers.items() for part in _parts(signer.keys)}
     for rule in policy.rules:
+        for part in _parts(rule.signed_by or ()):
+            if part in people:
+                text = f"its key {part} is also {people[part]}'s; whoever has it stands on both sides"
+                yield Finding("warning", f'rule "{rule.name}"', text)
         for key in rule.signed_by or ():
             yield from _key_findings(key, f'rule "{rule.name}"', policy, now)
         if rule.signed_by and not any(counts(key, policy, now) for key in rule.signed_by):

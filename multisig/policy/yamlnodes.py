@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
 
 from multisig.errors import PolicyError
@@ -89,6 +90,7 @@ class _Open:
         return Sequence(tuple(self.items), self.line, self.column)
 
 
+@lru_cache(maxsize=2)  # one program asks for one policy, and perhaps for its successor
 def parse_yaml(text: bytes, *, path: str) -> Node:
     """The one document in ``text``; ``path`` is for messages. Raises PolicyError with line and column, nothing else."""
     decoded = _decode(text, path)

@@ -10,7 +10,8 @@ from typing import Dict, Iterator, List, Tuple
 
 import pytest
 
-from multisig.policy import ContentTraits, Policy, Traits, lint, matching_rules, parse_policy
+from multisig.policy import ContentTraits, Policy, Traits, matching_rules, parse_policy
+from multisig.policy.lint import lint
 from multisig.vendor import HeaderEvidence
 from multisig.verdict import Approval, judge
 from tests.unit.core import NOW

@@ -8,8 +8,9 @@ from typing import Dict, List, Optional, Sequence
 import pytest
 
 from multisig.openpgp.model import PublicKey
-from multisig.policy import ContentSelector, Policy, ReleaseRequirement, Signer, lint, notice
+from multisig.policy import ContentSelector, Policy, ReleaseRequirement, Signer, notice
 from multisig.policy.forecast import AHEAD, forecast
+from multisig.policy.lint import lint
 from multisig.policy.outlook import asked, circles, decision_words, needs, selector_words, vendor_keys
 from multisig.policy.roster import SOON, algorithm, key_line, people, standing_words, vendors
 from multisig.policy.standing import can_sign, signing_end

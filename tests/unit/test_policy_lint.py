@@ -8,7 +8,8 @@ from typing import Dict, List, Optional, Sequence
 
 import pytest
 
-from multisig.policy import Finding, Policy, lint, parse_policy
+from multisig.policy import Policy, parse_policy
+from multisig.policy.lint import Finding, lint
 from tests.unit.policy_keys import OLD_ENDS, SOON_ENDS, keys, read_file
 
 DAY = 86400
@@ -129,6 +130,13 @@ def test_people_in_no_group_and_groups_without_use_are_named() -> None:
 
 
 VENDOR = '  - {{name: fedora, repos: [fedora], signed-by: [{{fingerprint: "@{0}@", file: keys/{0}.asc}}]}}\n'
+def test_a_vendors_key_that_is_also_a_persons_is_named() -> None:
+    found = texts(lint(policy(["ann", "bob", "cat"], NAMED + VENDOR.format("ann")), NOW), "warning")
+    assert [text for text in found if f"its key {keys()['ann'].fingerprint} is also ann's" in text]
+    found = texts(lint(policy(["ann", "bob", "sub"], NAMED + VENDOR.format("thief")), NOW), "warning")
+    assert [text for text in found if f"its key {keys()['sub'].subkeys[0]} is also sub's" in text]
+
+
 LAB = "  - {name: lab, repos: [lab], exempt: built here, until: 2024-07-31}\n"
 OURS = '  - {name: ours, repos: ["qubes-*"], channel: c, require: 2 of g}\n'
 NAMED = '  - {name: named, packages: ["qubes-*", "xen*"], channel: c, require: 2 of g}\n'

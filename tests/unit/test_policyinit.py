@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from multisig.errors import UnreadableError
 from multisig.files import write_new
-from multisig.policy import Policy, Traits, lint, matching_rules, parse_policy
+from multisig.policy import Policy, Traits, matching_rules, parse_policy
+from multisig.policy.lint import lint
 from multisig.policyinit import EXEMPT_DAYS, Draft, draft
 from multisig.vendorkeys import Repository, local_path
 from tests.unit.cli_bench import call, one_line
