@@ -16,7 +16,7 @@ _GUARDED = re.compile(
     rb"|/root/\.(rpmmacros|config/rpm)(/|\Z)"
     rb"|(/usr)?/lib/rpm/(.*/)?(macros[^/]*|fileattrs|[^/]*\.attr)(/|\Z)"
     rb"|(/usr(/local)?)?/lib(64)?/python3[^/]*/(dist|site)-packages/(multisig(/|\Z)|dnf-plugins/(__pycache__/)?multisig[^/]*\Z)"
-    rb"|(/usr)?/lib(64)?/rpm-plugins/multisig[^/]*\Z|(/usr(/local)?)?/(s?bin|libexec)/multisig[^/]*(/|\Z)",
+    rb"|(/usr)?/lib(64|/[^/]+)?/rpm-plugins/multisig[^/]*\Z|(/usr(/local)?)?/(s?bin|libexec)/multisig[^/]*(/|\Z)",
     re.DOTALL,
 )
 

@@ -137,7 +137,8 @@ GUARDED = [
     ("/usr/lib64/rpm-plugins/", "multisig.so"), ("/lib/rpm/macros.d/", "macros.x"), ("/bin/", "multisig"),
     ("/sbin/", "multisig"), ("/lib64/rpm-plugins/", "multisig.so"), ("/etc/", "rpm"), ("/root/", ".rpmmacros"),
     ("/usr/lib/python3/dist-packages/", "multisig"), ("/root/.config/rpm/", "macros"),
-    ("/usr/lib/rpm/fileattrs/", "evil.attr"),
+    ("/usr/lib/rpm/fileattrs/", "evil.attr"), ("/usr/lib/x86_64-linux-gnu/rpm-plugins/", "multisig.so"),
+    ("/etc/dnf/libdnf5-plugins/actions.d/", "x.actions"), ("/usr/libexec/", "multisig-check"),
 ]  # fmt: skip
 
 
