@@ -20,8 +20,11 @@ BATCHES = "batches"
 """The folder of statements that are too long to lie beside each package that they name, one in each bundle."""
 
 ASIDE = ".multisig"
-"""Where things are made before they are put in place; while it is there, the metadata may not be those of the packages.
-Nothing in it is called *.rpm or *.msig, so nobody takes it for a part of the repository."""
+"""Where things are made before they are put in place. Nothing in it is called *.rpm or *.msig, so nobody takes it for a
+part of the repository."""
+
+UNFINISHED = "unfinished"
+"""A file in ASIDE: while it is there, the metadata may not be those of the packages."""
 
 _COPY = 1 << 20
 
@@ -45,12 +48,14 @@ class Repository:
     def opened(self) -> Iterator[None]:
         """Hold the repository's lock; the folder is made where it is not there.
 
-        What an earlier run left behind is cleared away; then the metadata count as changed.
+        What an earlier run left behind is cleared away; where it had begun to change something, the metadata count as
+        changed.
         """
         if not os.path.lexists(self.path):
             self._call(os.mkdir, self.path)
         with locked(self.aside):
-            self.changed = os.path.lexists(self.aside) or not os.path.lexists(os.path.join(self.path, REPODATA, REPOMD))
+            unfinished = os.path.lexists(os.path.join(self.aside, UNFINISHED))
+            self.changed = unfinished or not os.path.lexists(os.path.join(self.path, REPODATA, REPOMD))
             if os.path.lexists(self.aside):
                 self._clear()
             self._files = dict(self._walk())
@@ -60,21 +65,29 @@ class Repository:
         """The metadata are those of the packages."""
         if os.path.lexists(self.aside):
             self._clear()
+            with suppress(FileNotFoundError):
+                os.unlink(os.path.join(self.aside, UNFINISHED))
             self._call(os.rmdir, self.aside)
         self.changed = False
 
-    def change(self) -> str:
-        """To be called before anything is changed; the folder to make things in."""
+    def workspace(self) -> str:
+        """The folder to make things in, none of which is in the repository yet."""
         if not os.path.lexists(self.aside):
             self._call(os.mkdir, self.aside)
+        return self.aside
+
+    def change(self) -> None:
+        """To be called before anything is changed that clients see."""
+        mark = os.path.join(self.workspace(), UNFINISHED)
+        if not os.path.lexists(mark):
+            write_whole(mark, b"", alone=True)
             self._call(sync_directory, self.path)
         self.changed = True
-        return self.aside
 
     def fresh_folder(self) -> str:
         """An empty folder to make metadata in, under a name that no run before this one has used."""
         try:
-            return tempfile.mkdtemp(prefix="metadata-", dir=self.change())
+            return tempfile.mkdtemp(prefix="metadata-", dir=self.workspace())
         except OSError as error:
             raise UnreadableError(f"cannot be written to: {error.strerror}", path=self.aside) from None
 
@@ -131,6 +144,7 @@ class Repository:
 
     def place(self, made: str, nevra: str, content: Bundle) -> None:
         """Give the finished file ``made`` its name in the repository, and no other file's; its bundle comes first."""
+        self.change()
         path = os.path.join(self.path, file_name(nevra))
         if content.attestations:
             self.write_bundle(path, content)
@@ -144,7 +158,7 @@ class Repository:
 
     def copy(self, fd: int, name: str) -> Tuple[int, str]:
         """A synced copy of the file at ``fd`` that nobody else writes to: a descriptor to read it by, and its path."""
-        path = os.path.join(self.change(), f"{name}.part")
+        path = os.path.join(self.workspace(), f"{name}.part")
         copy = -1
         try:
             copy = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
@@ -161,9 +175,11 @@ class Repository:
         return copy, path
 
     def _clear(self) -> None:
-        """Empty the folder ASIDE; the folder itself still says that the metadata are not finished."""
+        """Empty the folder ASIDE, but for what says that the metadata are not finished."""
         try:
             for name in os.listdir(self.aside):
+                if name == UNFINISHED:
+                    continue
                 path = os.path.join(self.aside, name)
                 if os.path.isdir(path) and not os.path.islink(path):
                     # A createrepo_c that outlived its parent may still be writing there, by the old name.

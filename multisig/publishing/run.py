@@ -214,7 +214,7 @@ class Publisher:
         if read_rpm(copy).digests != content.digests:
             raise MalformedRpmError("was changed while it was read")
         with self._part(f"checking {package.nevra}", 2 * os.fstat(copy).st_size) as advance:
-            taken_by_rpm = self._pool.submit(check_by_rpm, made, self._repository.change())
+            taken_by_rpm = self._pool.submit(check_by_rpm, made, self._repository.workspace())
             judged = gate.judge_file(copy, made, package, source, progress=advance).result()
             taken_by_rpm.result()
         return judged.verdict

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any, Dict, List, Set
 
@@ -162,6 +163,9 @@ def test_one_statement_of_many_packages_is_kept_once_and_counts(server: Server) 
     assert [item.statement for item in server.bundle().attestations] == [statement(subject)]
     batch = server.repo / BATCHES / f"{statement_id(text)}.msig"
     assert parse(batch.read_bytes()) == parse((server.incoming / "joanna/batch.msig").read_bytes())
+    before = {path: path.stat().st_mtime_ns for path in server.repo.rglob("*")}
+    server.publish()
+    assert {path: path.stat().st_mtime_ns for path in server.repo.rglob("*")} == before
     server.upload("rafal/batch.msig", server.bench.bundle("rafal", text=text))
     server.publish()
     assert len(client.signatures(batch)) == 2
@@ -252,6 +256,11 @@ def test_a_broken_copy_of_what_was_signed_does_not_keep_the_good_one_out(server:
     server.upload("hello.msig", server.bench.bundle("marek", "joanna"))
     done = server.publish()
     assert (done["published"], list(reasons(done))) == ([], ["hello.rpm"])
+    # Nor does it make the metadata change: a release statement is for one repomd.xml.
+    before = (server.repo / "repodata" / "repomd.xml").read_bytes()
+    time.sleep(1.1)  # createrepo_c writes the time in seconds
+    server.publish()
+    assert (server.repo / "repodata" / "repomd.xml").read_bytes() == before
     server.upload("b/hello.rpm", good)
     assert names(server.publish()["published"]) == [NEVRA]
     assert (server.repo / FILE).read_bytes() == good
