@@ -120,10 +120,10 @@ class Checker:
 
     def _start(self, candidates: Sequence[Candidate]) -> None:
         """Have the engine verify, in the background, what it has not been given yet in this run."""
-        groups: Dict[object, List[Candidate]] = {}
+        groups: Dict[str, List[Candidate]] = {}
         for identity, candidate in {_identity(candidate): candidate for candidate in candidates}.items():
             if identity not in self._checked:
-                groups.setdefault(candidate.statement if self._together else identity, []).append(candidate)
+                groups.setdefault(candidate.statement, []).append(candidate)
         for group in groups.values():
             future = self._pool.submit(self._verify_group, group)
             self._checked.update((_identity(item), (future, place)) for place, item in enumerate(group))

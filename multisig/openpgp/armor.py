@@ -69,24 +69,31 @@ def armor(data: bytes, kind: str) -> str:
 
 def crc24(data: bytes) -> int:
     """The checksum of RFC 4880, 6.1."""
-    table = _crc24_table()
+    one, two, three = _crc24_tables()
     register = 0xB704CE
-    for byte in data:
-        register = (register << 8) & 0xFFFFFF ^ table[register >> 16 ^ byte]
+    whole = len(data) - len(data) % 3
+    for first, second, third in zip(data[0:whole:3], data[1:whole:3], data[2:whole:3]):
+        register = three[register >> 16 ^ first] ^ two[register >> 8 & 0xFF ^ second] ^ one[register & 0xFF ^ third]
+    for byte in data[whole:]:
+        register = register << 8 & 0xFFFFFF ^ one[register >> 16 ^ byte]
     return register
 
 
 @functools.lru_cache(maxsize=1)
-def _crc24_table() -> Tuple[int, ...]:
-    table = []
-    for value in range(256):
-        register = value << 16
-        for _ in range(8):
-            register <<= 1
-            if register & 0x1000000:
-                register ^= 0x1864CFB
-        table.append(register)
-    return tuple(table)
+def _crc24_tables() -> Tuple[Tuple[int, ...], ...]:
+    """What a byte makes of the register when it leaves it, and when one or two more have left it after that."""
+    tables = [tuple(value << 16 for value in range(256))]
+    for _ in range(3):
+        tables.append(tuple(_shifted(register) for register in tables[-1]))
+    return tuple(tables[1:])
+
+
+def _shifted(register: int) -> int:
+    for _ in range(8):
+        register <<= 1
+        if register & 0x1000000:
+            register ^= 0x1864CFB
+    return register
 
 
 def _decode(text: Union[str, bytes], kind: str, error: Type[OpenPGPError], limit: int) -> str:
