@@ -6,10 +6,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
-from typing import List, Optional
+from typing import Iterator, List, Optional
 
 from multisig import report
 from multisig.cli.merge import say
@@ -18,6 +19,7 @@ from multisig.cli.subject import hush_librpm
 from multisig.errors import MultisigError
 from multisig.openpgp import open_engine
 from multisig.policy import load_policy, publishing_policy
+from multisig.publishing.createrepo import REPODATA, REPOMD
 from multisig.publishing.run import Publisher, Report
 from multisig.text import plain
 
@@ -44,6 +46,8 @@ def run(options: argparse.Namespace) -> int:
         say(done.dropped)
         for line in _lines(done):
             print(line)
+        for line in _stale(done, options.repo):
+            print(f"multisig: {plain(line)}", file=sys.stderr)
     return 0
 
 
@@ -62,10 +66,19 @@ def _lines(done: Report) -> List[str]:
     return [*lines, ", ".join(counts)]
 
 
+def _stale(done: Report, repo: str) -> Iterator[str]:
+    """What was signed of the repository as it was before."""
+    for suffix, what in ((".msig", "multisig release sign"), (".asc", "gpg, as you did before")):
+        path = os.path.join(repo, REPODATA, REPOMD + suffix)
+        if done.changed and os.path.lexists(path):
+            yield f"{path} is not over the new repomd.xml; sign that again ({what})"
+
+
 def _json(done: Report, error: Optional[MultisigError]) -> str:
     return json.dumps(
         {
             "error": None if error is None else {"code": error.code, "message": str(error)},
+            "changed": done.changed,
             "published": [{"name": item.name, "signers": list(item.signers)} for item in done.published],
             "extended": done.extended,
             "held": [

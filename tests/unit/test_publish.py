@@ -470,6 +470,20 @@ def release(bench: Bench, number: int) -> bytes:
     ].read_bytes()
 
 
+def test_signatures_over_the_old_metadata_are_named(server: Server) -> None:
+    server.hello("marek", "marek", "joanna")
+    server.publish()
+    for suffix in (".msig", ".asc"):
+        (server.repo / "repodata" / f"repomd.xml{suffix}").write_bytes(server.bench.bundle("marek"))
+    words = ("publish", "--incoming", server.incoming, "--repo", server.repo, "--policy", server.bench.policy)
+    assert call(*words).err == ""
+    server.upload("rafal/late.msig", server.bench.bundle("rafal"))
+    ran = call(*words)
+    assert ran.rc == 0
+    assert ran.err.count("is not over the new repomd.xml") == 2
+    assert "multisig release sign" in ran.err
+
+
 def test_a_program_that_fails_is_named_and_the_next_run_mends_it(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
