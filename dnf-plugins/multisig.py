@@ -101,8 +101,9 @@ def _command() -> Any:
         @staticmethod
         def set_argparser(parser: Any) -> None:
             # dnf hands over an argument group, which has no subparsers.
-            parser.add_argument("action", choices=("status", "verify"), help="status of packages, verify files")
-            parser.add_argument("words", nargs="*", metavar="PACKAGE|FILE")
+            about = "status of packages, verify files, audit what is installed"
+            parser.add_argument("action", choices=("status", "verify", "audit"), help=about)
+            parser.add_argument("words", nargs="*", metavar="PACKAGE|FILE|SIGNER")
 
         def configure(self) -> None:
             if self.opts.action == "status":

@@ -18,6 +18,7 @@ from multisig.errors import UsageError
 ACTIONS = {
     "status": "who has signed what could be installed, and what is still missing",
     "verify": "whether the policy accepts RPM files that are at hand",
+    "audit": "whether what is installed would still be accepted, without the signers or keys named",
 }
 
 
@@ -28,6 +29,8 @@ def run(base: "dnf.Base", action: str, words: Sequence[str], say: Callable[[str]
         return _status(base, config, words, say)
     if action == "verify":
         return _verify(config, words)
+    if action == "audit":
+        return _audit(base.conf.installroot, config, words)
     raise UsageError("there is no such action", expected=" or ".join(ACTIONS), got=ascii(action))
 
 
@@ -67,3 +70,10 @@ def _verify(config: Config, words: Sequence[str]) -> int:
     if not words:
         raise UsageError("dnf multisig verify needs RPM files")
     return main(["verify", "--policy", config.policy, "--", *words])
+
+
+def _audit(root: str, config: Config, words: Sequence[str]) -> int:
+    from multisig.cli import main
+
+    without = [f"--without={word}" for word in words]
+    return main(["audit", f"--root={root}", f"--policy={config.policy}", f"--journal={config.journal}", *without])

@@ -45,6 +45,15 @@ def test_verify_judges_files_by_the_policy_that_dnf_goes_by(stage: Stage, tmp_pa
         assert result.rc == code, result.text
 
 
+def test_audit_is_of_the_system_that_dnf_installs_into(stage: Stage) -> None:
+    system = stage.system(stage.publish({"hello-1.0-1": THREE}))
+    assert system.dnf("install", "hello").rc == 0
+    result = system.dnf("multisig", "audit")
+    assert result.rc == 0 and "1 of 1 installed packages are approved" in result.out, result.text
+    result = system.dnf("multisig", "audit", "joanna")
+    assert result.rc == 1 and "needs 1 more of" in result.out, result.text
+
+
 def test_a_broken_configuration_is_an_error_and_no_approval(stage: Stage) -> None:
     system = stage.system(stage.publish({"hello-1.0-1": THREE}), policy=Path("/nonexistent/policy.yaml"))
     result = system.dnf("multisig", "status", "hello")
