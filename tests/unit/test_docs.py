@@ -233,3 +233,13 @@ def test_every_test_that_the_page_of_attacks_names_is_there() -> None:
     defined = set(re.findall(r"^ *def (test_\w+)\(", sources, re.MULTILINE))
     assert len(named) > 50
     assert named - defined == set()
+
+
+@pytest.mark.parametrize("section", ["On dnf", "On repositories"])
+def test_every_attack_on_dnf_and_on_repositories_has_a_test_with_the_real_dnf(section: str) -> None:
+    text = _page("docs/attacks.md").partition(f"## {section}\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (?!what is done).*$", text, re.MULTILINE)
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests" / "e2e").glob("test_*.py"))
+    assert len(rows) > 15
+    for row in rows:
+        assert any(f"def {name}(" in sources for name in re.findall(r"\btest_\w+", row)), row
