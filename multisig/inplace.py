@@ -17,6 +17,7 @@ from multisig import approvals
 from multisig.approvals import Approved
 from multisig.errors import UnreadableError
 from multisig.gate import EvidenceSource, Gate, Judged, Package
+from multisig.inforce import remember
 from multisig.journal import Entry, Journal
 from multisig.pin import Pinner
 from multisig.subjects import Progress
@@ -87,7 +88,8 @@ def record(
     journal: Journal, gate: Gate, judged: Sequence[Judged], *, stage: str, enforcing: bool, time: int,
     notes: Sequence[str] = (),
 ) -> int:  # fmt: skip
-    """Write a decision into the journal; its number there. Raises JournalError."""
+    """Write a decision into the journal, and remember the policy that it was by; its number there. Or JournalError."""
+    remember(gate.policy, journal, now=time)
     entries = [
         Entry(
             item.verdict, getattr(item.digests, "sha256", None), getattr(item.digests, "sha512", None), item.bundle,

@@ -20,13 +20,13 @@ from multisig.dnf4.releases import Releases
 from multisig.dnf4.sources import Sources
 from multisig.errors import RefusedError, UnreadableError
 from multisig.gate import Gate, Judged, Package
+from multisig.inforce import look_at
 from multisig.inplace import record
 from multisig.journal import Journal
 from multisig.openpgp import open_engine
 from multisig.pin import Pinned, Pinner
-from multisig.policy import Policy, load_policy, notice
+from multisig.policy import load_policy
 from multisig.rpmsettings import examine
-from multisig.succession import rolled_back
 from multisig.text import plain
 
 _AHEAD = 16
@@ -49,7 +49,7 @@ class Transaction:
         self._journal = Journal(config.journal)
         self._now = int(time.time())
         policy = load_policy(config.policy)
-        self._notices = self._look_at(policy)
+        self._notices = list(look_at(policy, self._journal, now=self._now, enforcing=config.enforcing))
         self._engine = open_engine(config.openpgp)
         self._releases = Releases(base, self._journal)
         self._gate = Gate(policy, self._engine, now=self._now, workers=_workers(), releases=self._releases)
@@ -78,7 +78,6 @@ class Transaction:
         judged = self._judge_files(packages)
         self._note_releases()
         self._decision = self._record("at hand", judged, left_out)
-        self._remember_policy()
         if left_out:
             self._say(f"multisig: rpm installs {', '.join(left_out)}, as it was told to")
         if all(item.verdict.accepted for item in judged):
@@ -195,13 +194,6 @@ class Transaction:
             )
         return settings.recorded
 
-    def _look_at(self, policy: Policy) -> List[str]:
-        """What there is to say of the policy itself; raises RefusedError where an old one was put back."""
-        found = [rolled_back(policy, self._journal.newest_policy(policy.channel or "")), notice(policy, self._now)]
-        if found[0] is not None and policy.quorum is not None and self._config.enforcing:
-            raise RefusedError(f"multisig: refused; nothing was downloaded or installed: {plain(found[0])}")
-        return [text for text in found if text is not None]
-
     def _note_releases(self) -> None:
         for text in self._releases.note(self._gate.release_standings(), self._now):
             self._say(f"multisig: {plain(text)}")
@@ -211,11 +203,6 @@ class Transaction:
             self._journal, self._gate, judged, stage=stage, enforcing=self._config.enforcing, time=int(time.time()),
             notes=notes,
         )  # fmt: skip
-
-    def _remember_policy(self) -> None:
-        policy = self._gate.policy
-        if policy.serial > self._journal.newest_policy(policy.channel or ""):
-            self._journal.remember_policy(policy.channel or "", policy.serial, time=self._now, sha256=policy.sha256)
 
     def _refuse_or_warn(self, judged: Sequence[Judged], consequence: str) -> None:
         verdicts = [item.verdict for item in judged]

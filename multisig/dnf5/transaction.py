@@ -17,11 +17,13 @@ from multisig.dnf5.talk import Actions, Incoming
 from multisig.errors import RefusedError, UnreadableError
 from multisig.files import open_regular
 from multisig.gate import Gate, Judged, Package
+from multisig.inforce import look_at
 from multisig.inplace import InPlace, Outcome, real_path, record
 from multisig.journal import Journal
 from multisig.openpgp import open_engine
 from multisig.policy import load_policy
 from multisig.rpmsettings import examine
+from multisig.text import plain
 
 DECISION = "multisig_decision"
 
@@ -47,6 +49,7 @@ class Transaction:
             self._packages.append(package)
         self._journal = Journal(config.journal)
         policy = load_policy(config.policy)
+        self._notices = look_at(policy, self._journal, now=int(time.time()), enforcing=config.enforcing)
         self._engine = open_engine(config.openpgp)
         self._gate = Gate(policy, self._engine, now=int(time.time()), workers=len(os.sched_getaffinity(0)) + 1)
 
@@ -57,6 +60,8 @@ class Transaction:
 
     def judge_planned(self) -> None:
         """Judge what is planned; raises RefusedError before anything is downloaded."""
+        for text in self._notices:
+            self._say(f"multisig: {plain(text)}")
         judged = self._gate.judge_planned(self._packages, self._source)
         if all(item.verdict.accepted for item in judged):
             return

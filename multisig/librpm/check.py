@@ -24,6 +24,7 @@ from multisig.errors import RefusedError, UnreadableError
 from multisig.folders import find_in_folders
 from multisig.gate import Gate, Package
 from multisig.held import Find, Look
+from multisig.inforce import look_at
 from multisig.inplace import InPlace, real_path, record
 from multisig.journal import Journal
 from multisig.local import find_local
@@ -31,6 +32,7 @@ from multisig.openpgp import open_engine
 from multisig.policy import load_policy
 from multisig.rpmsettings import examine
 from multisig.subjects import Progress
+from multisig.text import plain
 
 REPOSITORY = "@rpm"
 NO_DIGEST = "0" * 64
@@ -50,6 +52,7 @@ class Check:
         self._decision: Optional[int] = None
         self._journal = Journal(config.journal)
         policy = load_policy(config.policy)
+        self._notices = look_at(policy, self._journal, now=int(time.time()), enforcing=config.enforcing)
         self._engine = open_engine(config.openpgp)
         self._gate = Gate(policy, self._engine, now=int(time.time()), workers=len(os.sched_getaffinity(0)) + 1)
         self._files = InPlace(self._gate, self._source, progress=progress)
@@ -94,9 +97,12 @@ class Check:
             notes=settings.recorded,
         )  # fmt: skip
         verdicts = [item.verdict for item in judged]
-        if all(verdict.accepted for verdict in verdicts):
-            return True, report.acceptance(verdicts, time.monotonic() - self._started)
-        return False, report.refusal(verdicts) if enforcing else report.warning(verdicts)
+        accepted = all(verdict.accepted for verdict in verdicts)
+        if accepted:
+            text = report.acceptance(verdicts, time.monotonic() - self._started)
+        else:
+            text = report.refusal(verdicts) if enforcing else report.warning(verdicts)
+        return accepted, "\n".join([*(f"multisig: {plain(told)}" for told in self._notices), text])
 
     def finished(self) -> None:
         """Note in the journal that the transaction went through."""
