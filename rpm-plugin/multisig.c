@@ -136,20 +136,19 @@ static int start(struct gate *gate)
     return rc == 0 ? 0 : refuse("the checker cannot be started: %s: %s", MULTISIG_CHECKER, strerror(rc));
 }
 
-/* Ends a transaction, and the checker with it: killed, unless it is let go, and goes. */
+/* Ends a transaction, and the checker with it; `let_go`: when it has done its last work, and closed its socket. */
 static void end(struct gate *gate, int let_go)
 {
-    ssize_t length = 1;
-
     if (let_go && gate->socket >= 0 && shutdown(gate->socket, SHUT_WR) == 0)
-        while (length > 0)
-            length = TEMP_FAILURE_RETRY(recv(gate->socket, gate->answer, sizeof(gate->answer), 0));
+        while (TEMP_FAILURE_RETRY(recv(gate->socket, gate->answer, sizeof(gate->answer), 0)) > 0)
+            ;
     if (gate->socket >= 0)
         close(gate->socket);
-    if (gate->checker > 0 && length != 0)
+    /* Not where somebody else has reaped it: the number may be another's by now. */
+    if (gate->checker > 0 && waitpid(gate->checker, NULL, WNOHANG) == 0) {
         kill(gate->checker, SIGKILL);
-    if (gate->checker > 0)
         (void)TEMP_FAILURE_RETRY(waitpid(gate->checker, NULL, 0));
+    }
     free(gate->judged);
     memset(gate, 0, sizeof(*gate));
     gate->socket = -1;
@@ -240,7 +239,7 @@ static int judge(struct gate *gate, rpmts ts, size_t count)
     elements = rpmtsiInit(ts);
     while (rc == 0 && (te = rpmtsiNext(elements, TR_ADDED)) != NULL) {
         rc = gate->count < count ? present(gate, ts, te, &gate->judged[gate->count]) : refuse("too many packages");
-        gate->count++;
+        gate->count += rc == 0;
     }
     rpmtsiFree(elements);
     if (rc != 0 || hear(gate, "AWR") != 0)

@@ -206,6 +206,17 @@ def test_without_a_checker_nothing_is_installed(stage: Stage) -> None:
     assert_untouched(system)
 
 
+def test_a_program_that_waits_for_no_children(stage: Stage) -> None:
+    system = stage.system()
+    good, bad = laid(stage, "hello-1.0-1", THREE), laid(stage, "team-01-1.0-1", TWO)
+    plugin = RpmPlugin(system)
+    assert plugin.librpm("--no-children", bad).rc != 0
+    assert_untouched(system)
+    result = plugin.librpm("--no-children", good)
+    assert result.rc == 0 and system.installed() == {HELLO}, result.text
+    assert decisions(system)[-1] == ("at hand", True, True)
+
+
 @pytest.mark.parametrize("file", ["no library", ""], ids=["not a library", "empty"])
 def test_a_plugin_that_rpm_cannot_load(stage: Stage, file: str) -> None:
     system = stage.system()
