@@ -123,18 +123,25 @@ def _digests(data: bytes) -> Digests:
 
 
 def _objection(statement: Statement, serial: int, own: Digests, files: Mapping[str, Digests]) -> Optional[str]:
-    """What keeps a statement from being about exactly this policy. Its text may have been renamed since, no other."""
+    """What keeps a statement from being about exactly this policy.
+
+    A file is named by its path, or by its base name alone: the policy's text, which is signed with it, says what it is.
+    That text may have been renamed since.
+    """
     if statement.serial != serial:
         return f"for serial {statement.serial}"
     named: Dict[str, Digests] = {subject.name: subject.digests for subject in statement.subjects}
+    left = set(named)
     for name, digests in files.items():
-        if name not in named:
+        told = name if name in named else name.rpartition("/")[2]
+        if told not in named:
             return f"that does not name {name}"
-        if named.pop(name) != digests:
+        if named[told] != digests:
             return f"over another {name} than the one at hand"
-    if list(named.values()) != [own]:
-        extra = sorted(name for name, digests in named.items() if digests != own)
-        return f"that names more than the policy reads: {', '.join(extra or sorted(named)[1:])}"
+        left.discard(told)
+    if [named[name] for name in left] != [own]:
+        extra = sorted(name for name in left if named[name] != own)
+        return f"that names more than the policy reads: {', '.join(extra or sorted(left)[1:])}"
     return None
 
 

@@ -204,6 +204,15 @@ def test_a_renamed_policy_is_the_same() -> None:
     assert judged(old.policy, new, raw).accepted
 
 
+def test_files_may_be_named_by_their_base_names() -> None:
+    _, new = two()
+    key_a, key_b, own = policy_statement(new).subjects
+    short = [replace(key_a, name="a.asc"), replace(key_b, name="b.asc"), own]
+    assert other(new, with_subjects(*short)).accepted
+    assert not other(new, with_subjects(*short, key_a)).accepted
+    assert not other(new, with_subjects(replace(short[0], digests=digests("evil")), *short[1:])).accepted
+
+
 @pytest.mark.parametrize(
     ("name", "told"),
     [
