@@ -74,7 +74,8 @@ def parse_repomd(data: bytes) -> Tuple[Record, ...]:
     if len(data) > MAX_REPOMD:
         raise MetadataError("repomd.xml is too large", expected=f"at most {MAX_REPOMD} bytes", got=len(data))
     reader = _RepomdReader()
-    parser = expat.ParserCreate("utf-8" if data[:3] != b"\xef\xbb\xbf" else None, namespace_separator=" ")
+    # Whatever encoding the document says that it is in.
+    parser = expat.ParserCreate("utf-8", namespace_separator=" ")
     parser.StartDoctypeDeclHandler = reader.doctype
     parser.StartElementHandler = reader.start
     parser.EndElementHandler = reader.end

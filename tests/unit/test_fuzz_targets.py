@@ -70,6 +70,10 @@ def _understood(target: str, seed: bytes) -> None:
         bundle.parse(seed)
     elif target == "openpgp":
         openpgp.parse_public_key(seed, path="x") if b"PUBLIC" in seed else openpgp.parse_signature(seed)
+    elif target == "metadata":
+        from multisig.metadata import listed_packages, parse_repomd
+
+        assert list(listed_packages([seed])) if b"<package" in seed else parse_repomd(seed)
     else:
         from multisig.policy import parse_policy
 

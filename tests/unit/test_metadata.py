@@ -70,6 +70,13 @@ def test_a_record_has_its_type_location_and_checksums() -> None:
     assert found.opened.value == b"\x0a" * 64
 
 
+def test_an_encoding_that_nobody_knows_changes_nothing() -> None:
+    data = repomd(record())
+    for encoding in (b"UTF-9", b"latin-1", b"UTF-16"):
+        for start in (b"", b"\xef\xbb\xbf"):
+            assert parse_repomd(start + data.replace(b"UTF-8", encoding)) == parse_repomd(data)
+
+
 def test_a_repomd_xml_without_records_binds_nothing_and_is_none_the_worse() -> None:
     assert parse_repomd(repomd()) == ()
 
@@ -81,6 +88,7 @@ REPOMDS: Dict[str, bytes] = {
     "another root": repomd(record()).replace(b"repomd", b"metadata"),
     "a DOCTYPE": b'<!DOCTYPE repomd [<!ENTITY a "aaaa">]>' + repomd(record()),
     "not UTF-8": repomd(record("\xe9")).decode().encode("latin-1"),
+    "another encoding": "\ufeff<?xml version='1.0' encoding='UTF-9'?>".encode("utf-16") + repomd(),
     "too large": repomd() + b" " * MAX_REPOMD,
     "no type": repomd(record("")),
     "no location": repomd(record().replace('<location href="repodata/primary.xml"/>', "")),
