@@ -131,6 +131,18 @@ class Gate:
         judged.update(self._judge_names([package for package in packages if package.key not in judged], rules))
         return [judged[package.key] for package in packages]
 
+    def look_ahead(self, packages: Sequence[Package], source: EvidenceSource) -> None:
+        """Have at hand what rules could ask for that only the header decides: when it is there, no network may be.
+
+        Judged as if all of them matched, so that no more is looked for than they could need.
+        """
+        rules = {package.key: self._planned_rules(package) + self._undecided(package) for package in packages}
+        pending = [package for package in packages if any(rule.require for rule in self._undecided(package))]
+        for look in (Look.INDEX, Look.PLACES, Look.BESIDE):
+            self._take(pending, source, look)
+            judged = self._judge_names(pending, rules)
+            pending = [package for package in pending if _lacking(rules[package.key], judged.get(package.key))]
+
     def judge_file(
         self,
         fd: int,
@@ -208,6 +220,9 @@ class Gate:
     def _planned_rules(self, package: Package) -> Tuple[Rule, ...]:
         return matching_rules(self._policy, planned_traits(package.name, package.obsoletes, package.repo))
 
+    def _undecided(self, package: Package) -> Tuple[Rule, ...]:
+        return undecided_rules(self._policy, planned_traits(package.name, package.obsoletes, package.repo))
+
     def _judge_names(self, packages: Sequence[Package], rules: Mapping[int, Tuple[Rule, ...]]) -> Dict[int, Judged]:
         """Judge by name alone: each content that statements give for the name is tried until one is approved."""
         judged: Dict[int, Judged] = {}
@@ -261,9 +276,7 @@ class Gate:
         if any(rule.require for rule in rules):
             return None
         waiting = [rule for rule in rules if rule.signed_by is not None]
-        if waiting or (
-            not rules and undecided_rules(self._policy, planned_traits(package.name, package.obsoletes, package.repo))
-        ):
+        if waiting or (not rules and self._undecided(package)):
             return Verdict(package.nevra, package.repo, True, Code.OK, "decided when the package is at hand")
         return judge(self._policy, rules, (), name=package.nevra, origin=package.repo, now=self._now)
 

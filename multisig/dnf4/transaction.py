@@ -59,6 +59,9 @@ class Transaction:
         while self._notices:
             self._say(f"multisig: {plain(self._notices.pop(0))}")
         judged = self._gate.judge_planned(self._planned(), self._source)
+        # dnf's plugin system-upgrade downloads by a test transaction, and goes on after a reboot.
+        if self._base.conf.downloadonly or "test" in self._base.conf.tsflags:
+            self._gate.look_ahead(self._planned(), self._source)
         self._note_releases()
         if all(item.verdict.accepted for item in judged):
             return

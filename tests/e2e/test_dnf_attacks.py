@@ -118,13 +118,15 @@ def test_after_a_late_refusal_what_lies_in_the_cache_is_verified_again(stage: St
 
 
 class Replay:
-    """What system-upgrade does: it downloads, stores the transaction, and replays it offline when the machine is up."""
+    """What dnf's plugin system-upgrade does: it downloads by a test transaction, and replays that offline later."""
 
-    def __init__(self, stage: Stage, signers: Sequence[str], mode: str = "enforce") -> None:
+    def __init__(
+        self, stage: Stage, signers: Sequence[str], mode: str = "enforce", download: str = "--setopt=tsflags=test"
+    ) -> None:
         self.stage = stage
         repo = stage.publish({"hello-1.0-1": signers})
         self.system = stage.system(repo, mode=mode)
-        done = self.system.dnf("--setopt=keepcache=1", "--downloadonly", "install", "hello")
+        done = self.system.dnf("--setopt=keepcache=1", download, "install", "hello")
         assert done.rc == 0, done.text
         # What is stored is what dnf stores of such a transaction where it went through.
         other = stage.system(repo, name="other", mode="warn")
@@ -140,8 +142,9 @@ class Replay:
         return result
 
 
-def test_an_offline_replay_of_what_enough_people_signed_needs_no_network(stage: Stage) -> None:
-    replay = Replay(stage, THREE)
+@pytest.mark.parametrize("download", ["--setopt=tsflags=test", "--downloadonly"])
+def test_an_offline_replay_of_what_enough_people_signed_needs_no_network(stage: Stage, download: str) -> None:
+    replay = Replay(stage, THREE, download=download)
     result = replay.run()
     assert result.rc == 0 and replay.system.installed() == HELLO, result.text
 

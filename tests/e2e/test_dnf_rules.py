@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Sequence
 
 import pytest
 
+from fixtures.installroot import Repo
 from fixtures.policy import rule, write_policy
-from tests.e2e.conftest import THREE, Stage
+from fixtures.server import Fault
+from tests.e2e.conftest import THREE, TWO, Stage
 
 STRICT_HELLO = rule("4 of builders", name="hello itself", packages=["hello"])
 
@@ -79,3 +82,22 @@ def test_what_is_in_a_package_may_ask_for_more_signatures(stage: Stage, selector
     result = system.dnf("install", "greet")
     assert result.rc != 0 and system.installed() == set() and "risky" in result.text, result.text
     assert system.dnf("install", "hello").rc == 0
+
+
+@pytest.mark.parametrize("download", ["--downloadonly", "--setopt=tsflags=test"])
+@pytest.mark.parametrize("signers", [THREE, TWO], ids=["three-signed", "two-signed"])
+def test_what_is_in_a_package_decides_offline_too(stage: Stage, signers: Sequence[str], download: str) -> None:
+    """Before the download only names are known: the evidence that the content may ask for is kept all the same."""
+    risky = "  - name: risky\n    content: {setuid: true}\n    channel: demo-stable\n    require: 3 of builders\n"
+    rules = [exempt("never"), risky]
+    repo = stage.publish({"hello-1.0-1": None, "greet-1.0-1": signers})
+    system = stage.system(Repo("lab", repo.url), policy=policy(stage, *rules))
+    assert system.dnf(download, "install", "greet").rc == 0 and not system.installed()
+    stage.server.fault("*", Fault(status=503))
+    stage.server.reset()
+    result = system.dnf("--cacheonly", "install", "greet")
+    assert stage.server.count() == 0
+    if len(signers) == 3:
+        assert result.rc == 0 and system.installed() == {"hello-1.0-1.noarch", "greet-1.0-1.noarch"}, result.text
+    else:
+        assert result.rc != 0 and system.installed() == set() and "risky" in result.text, result.text
