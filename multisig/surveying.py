@@ -19,7 +19,7 @@ from multisig.index import RECORD, search
 from multisig.index import Found as Indexed
 from multisig.merging import Grader
 from multisig.metadata import REPOMD, check_file, parse_repomd, read_metadata
-from multisig.openpgp import Engine
+from multisig.openpgp import Checked, Engine, PublicKey, Signature
 from multisig.policy import Policy, Rule, publishing_policy
 from multisig.publishing.evidence import Evidence
 from multisig.publishing.repository import BATCHES
@@ -52,6 +52,25 @@ class _Read:
         return self.beside or self.embedded is not None
 
 
+class _Told:
+    """An engine that tells of each signature it has tried."""
+
+    def __init__(self, engine: Engine, progress: Progress) -> None:
+        self.name = engine.name
+        self._engine = engine
+        self._progress = progress
+
+    def verify(self, data: bytes, signature: Signature, key: PublicKey) -> Checked:
+        """See openpgp.Engine."""
+        try:
+            return self._engine.verify(data, signature, key)
+        finally:
+            self._progress(1)
+
+    def close(self) -> None:
+        """The engine is its owner's to close."""
+
+
 class Surveyor:
     """Surveys the packages below ``folder`` under the rules for the repository ``repo``; under every rule that asks for
     signatures where that is None. ``now`` in seconds since the epoch; ``pool`` verifies signatures."""
@@ -66,20 +85,23 @@ class Surveyor:
         self._engine = engine
         self._pool = pool
         self._now = now
+        self._packages: List[_Read] = []
         self.notes: List[str] = []
 
-    def rows(self, progress: Optional[Progress] = None) -> Tuple[Row, ...]:
-        """A row for each package file, sorted by name; ``progress`` is told of each file once it has been read.
-
-        Raises UnreadableError where the folder cannot be read. Bundles that cannot be are noted.
-        """
-        packages = []
+    def read(self, progress: Optional[Progress] = None) -> None:
+        """Read every package's header; ``progress`` is told of each. Raises UnreadableError for the folder's sake."""
         for file in self.files():
-            packages.append(self._read(file))
+            self._packages.append(self._read(file))
             if progress is not None:
                 progress(1)
-        evidence = self._evidence(packages)
-        rows = [self._row(package, evidence) for package in packages]
+
+    def rows(self, progress: Optional[Progress] = None) -> Tuple[Row, ...]:
+        """A row for each package file that has been read, sorted by name. ``progress`` is told, from whatever thread,
+        of each signature that has been tried. Bundles that cannot be read are noted.
+        """
+        engine = self._engine if progress is None else _Told(self._engine, progress)
+        evidence = self._evidence(self._packages, engine)
+        rows = [self._row(package, evidence) for package in self._packages]
         return tuple(sorted(rows, key=lambda row: (row.verdict.name, row.file)))
 
     def files(self) -> List[str]:
@@ -117,7 +139,7 @@ class Surveyor:
 
     # Evidence
 
-    def _evidence(self, packages: Sequence[_Read]) -> Evidence:
+    def _evidence(self, packages: Sequence[_Read], engine: Engine) -> Evidence:
         names = {package.subject.name for package in packages if package.subject is not None}
         evidence = Evidence(lambda name: name in names)
         for package in packages:
@@ -134,7 +156,7 @@ class Surveyor:
                 evidence.add(encode(Bundle((attestation,))), "the index")
             except BundleError as error:
                 self.notes.append(f"the index: {error.message}")
-        evidence.grade(Grader(self._policy, self._engine, self._pool, now=self._now))
+        evidence.grade(Grader(self._policy, engine, self._pool, now=self._now))
         self.notes += [str(dropped) for dropped in evidence.dropped]
         return evidence
 

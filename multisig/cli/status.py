@@ -38,6 +38,8 @@ def run(options: argparse.Namespace) -> int:
         pool = stack.enter_context(ThreadPoolExecutor(len(os.sched_getaffinity(0)) + 1))
         surveyor = Surveyor(options.repository, options.repo, policy, engine, pool, now=now)
         with progress("reading packages", lambda: len(surveyor.files())) as bar:
+            surveyor.read(bar)
+        with progress("verifying signatures") as bar:
             rows = surveyor.rows(bar)
         releases = _releases(options, policy, engine, now)
     people = make_people(policy, rows, now)
