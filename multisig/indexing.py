@@ -168,9 +168,12 @@ def _signatures(repository: str, repomd: bytes) -> Tuple[str, ...]:
         if not os.path.lexists(path):
             continue
         if current(path, repomd):
+            # The serials of releases count on from those that lie there: machines refuse what begins anew.
+            away = "remove that file" if suffix == ".asc" else "move that file away"
+            back = "" if suffix == ".asc" else "move it back, "
             raise UsageError(
                 f"{path} signs repomd.xml as it is now, and the index changes that. The index comes first, and then "
-                "the signature: remove that file, run multisig index, and sign repomd.xml again"
+                f"the signature: {away}, run multisig index, {back}and sign repomd.xml again"
             )
         warnings.append(f"{path} is not over this repomd.xml; sign it again")
     return tuple(warnings)
