@@ -123,7 +123,8 @@ def _release_tiles(survey: Survey) -> List[_Tile]:
     if not standings:
         return []
     if not all(standing.good for standing in standings):
-        return [_Tile("release", "not good", "its packages are refused", "bad")]
+        there = any(standing.serial for standing in standings)
+        return [_Tile("release", "not good" if there else "none", "its packages are refused", "bad")]
     ends = min(standing.ends for standing in standings)
     soon = any(warning(standing, asked, survey.now) for standing, asked in survey.releases.values())
     return [_Tile("release good for", told_span(ends - survey.now), told_time(ends), "warn" if soon else "good")]
