@@ -13,7 +13,8 @@ help:        ## this list
 setup:       ## install what is missing of Debian's (or Fedora's) packages
 	@.ci/setup
 
-demo: setup  ## watch five builders make a release, and dnf accept one package and refuse four
+demo:        ## watch five builders make a release, and dnf accept one package and refuse four
+	@.ci/setup demo
 	@$(PYTHON) -m fixtures.demo
 
 test: setup $(VENV)/pysequoia/done $(VENV)/gemato/done  ## all tests, with real dnf, rpm and GnuPG
