@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import tempfile
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest
 from fixtures.installroot import Installroot, Repo
 from fixtures.policy import rule, write_policy
 from fixtures.relay import Relay, page_function
-from fixtures.running import Argument, Result, multisig, run
+from fixtures.running import Argument, Result, multisig
 from fixtures.vendor import Vendor, make_vendor
 from tests.e2e.conftest import THREE, TWO, Stage
 
@@ -44,15 +45,15 @@ class Way:
         """Download in the UpdateVM, the plugin keeping the evidence, and gather it from dnf's cache."""
         done = vm.dnf(*ALONE, "--downloadonly", "install", *packages)
         assert done.rc == 0, done.text
-        cache = vm.root / "var" / "cache"
-        multisig("gather", "-o", self.relay.sent, "--from", cache, "--", *self.relay.collect(cache))
+        self.relay.collect(vm.root / "var" / "cache")
+        self.relay.run('multisig gather -o "$DOM0_UPDATES_DIR')
 
     def receive(self) -> None:
         """In dom0: take the bundles that were sent, the packages, and write the bundles anew for these."""
-        untrusted = self.stage.folder / "untrusted"
-        page_function("take_bundles")(str(self.relay.sent), str(untrusted))
-        received = self.relay.receive()
-        multisig("gather", "-o", self.relay.bundles, "--from", untrusted, "--", *received)
+        page_function("take_bundles")(str(self.relay.sent), str(self.relay.untrusted))
+        self.relay.receive()
+        self.relay.run("multisig gather -o /var/lib/qubes/updates/bundles")
+        assert self.relay.bundles.is_dir() and not self.relay.untrusted.exists()
         self.stage.server.reset()
 
     def install(self, *packages: str) -> Result:
@@ -119,10 +120,9 @@ def test_a_bundle_inside_the_package_is_gathered_before_it_is_lost(way: Way) -> 
 def test_bundles_by_curl_where_the_updatevm_has_no_plugin(way: Way) -> None:
     vm = way.update_vm(way.stage.publish({"hello-1.0-1": THREE}))
     assert vm.dnf("--noplugins", "--downloadonly", "install", "hello").rc == 0
-    urls = vm.dnf("--noplugins", "--quiet", "repoquery", "--location", "hello").out.split()
-    assert [os.path.basename(url) for url in urls] == [FILE]
-    bound = ["--fail", "--silent", "--location", "--proto", "=https,http", "--max-filesize", "1048576"]
-    run(["curl", *bound, "--max-time", "60", "--output", way.relay.sent / f"{FILE}.msig", f"{urls[0]}.msig"])
+    options = " ".join(shlex.quote(word) for word in vm.dnf_command()[1:])
+    way.relay.run("curl", before=f"OPTS=({options})\nPKGLIST=(hello)\n")
+    assert [path.name for path in way.relay.sent.iterdir()] == [f"{FILE}.msig"]
     way.relay.collect(vm.root / "var" / "cache")
     way.receive()
     result = way.install("hello")
@@ -138,7 +138,7 @@ def _link(path: Path) -> None:
 
 def _to_good(path: Path) -> None:
     """A link to a bundle that would be good if it were followed."""
-    kept = path.parent.parent / "kept.msig"
+    kept = path.parent.parent / "kept"
     shutil.move(str(path.parent / "good"), kept)
     path.symlink_to(kept)
 
