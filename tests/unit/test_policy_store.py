@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 import threading
 from functools import partial
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Optional
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional
 from unittest import mock
 
 import pytest
@@ -45,6 +46,14 @@ def write(folder: Path, serial: int, people: Mapping[str, str], name: str = "pol
 # The second one replaces a key under the same name, brings one and leaves one out.
 BEFORE = {"marek.asc": "ann", "joanna.asc": "bob", "simon.asc": "soon"}
 AFTER = {"marek.asc": "ann", "joanna.asc": "cat", "rafal.asc": "sub"}
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """On a disk in memory, where there is one: what is tested here syncs a thousand times."""
+    memory = "/dev/shm"
+    with tempfile.TemporaryDirectory(prefix="multisig-", dir=memory if os.access(memory, os.W_OK) else None) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from multisig.policy import parse_policy
 from tests.unit.policy_keys import keys, read_file
 
 ROOT = Path(__file__).resolve().parents[2]
-EXAMPLES = settings(max_examples=150, deadline=None, database=None)
+EXAMPLES = settings(max_examples=100, deadline=None, database=None)
 
 #: What only the parser of policies sees, by its own words.
 SEMANTIC = (
@@ -232,7 +232,7 @@ def broken(draw: st.DrawFn) -> Any:
     return value
 
 
-@settings(EXAMPLES, max_examples=300)
+@settings(EXAMPLES, max_examples=200)
 @given(broken())
 def test_of_a_broken_policy_both_say_the_same_but_for_what_only_the_parser_sees(value: object) -> None:
     agree(value)
