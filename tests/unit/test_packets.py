@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 
 from multisig.errors import KeyFormatError, SignatureFormatError
 from multisig.openpgp.armor import PUBLIC_KEY, SIGNATURE, armor
-from multisig.openpgp.packets import parse_signature, parse_signature_packet, read_packets
+from multisig.openpgp.packets import (
+    canonical,
+    parse_signature,
+    parse_signature_packet,
+    read_packets,
+    read_signature_body,
+)
 from tests.unit.openpgp_keys import DATA, PAST, People, join, mpi, packet, parts_of, subpacket
 
 FINGERPRINT = "0123456789ABCDEF0123456789ABCDEF01234567"
@@ -92,6 +98,37 @@ def test_accepted(binary: bytes) -> None:
     signature = parse_signature_packet(binary)
     assert signature.packet == binary
     assert signature.issuer_keyid
+
+
+@pytest.mark.parametrize("binary", ACCEPTED.values(), ids=ACCEPTED.keys())
+def test_engines_get_what_is_signed_in_one_form_and_nothing_else(binary: bytes) -> None:
+    signature = parse_signature_packet(binary)
+    given = parse_signature_packet(canonical(signature))
+    assert given.packet == canonical(given)
+    assert replace(given, packet=b"", issuer_fingerprint=None) == replace(
+        signature, packet=b"", issuer_fingerprint=None
+    )
+    body = read_signature_body(read_packets(given.packet, SignatureFormatError)[0].body, SignatureFormatError)
+    before = read_signature_body(read_packets(binary, SignatureFormatError)[0].body, SignatureFormatError)
+    assert [sub for sub in body.subpackets if sub.hashed] == [sub for sub in before.subpackets if sub.hashed]
+    assert [(sub.type, sub.body.hex().upper()) for sub in body.subpackets if not sub.hashed] == [
+        (16, signature.issuer_keyid)
+    ]
+
+
+def test_a_packet_that_is_not_what_was_read_is_given_to_no_engine() -> None:
+    signature = parse_signature_packet(GOOD)
+    others = [
+        replace(signature, packet=GOOD * 2),
+        replace(signature, packet=GOOD[:-1]),
+        replace(signature, packet=b""),
+        replace(signature, hash_algorithm=9),
+        replace(signature, pubkey_algorithm=1),
+        replace(signature, packet=made(head=bytes([4, 1, 22, 8]))),
+    ]
+    for other in others:
+        with pytest.raises(SignatureFormatError):
+            canonical(other)
 
 
 REFUSED = {
