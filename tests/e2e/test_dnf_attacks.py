@@ -89,6 +89,44 @@ def test_a_program_that_loads_no_plugins_is_a_limit_with_rpm_s_plugin_behind_it(
     assert behind.installed() == set() and not behind.holds("/var/hello-pre"), result.text
 
 
+OFF = ["--noplugins", "--disableplugin=multisig", "--disableplugin=*", "--setopt=plugins=0", "--setopt=pluginpath=/x"]
+
+
+def test_options_that_switch_the_plugin_off_are_a_limit_with_rpm_s_plugin_behind_it(stage: Stage) -> None:
+    system = stage.system(stage.publish({"hello-1.0-1": None}))
+    RpmPlugin(system)
+    for option in OFF:
+        result = system.dnf(option, "install", "hello")
+        assert result.rc != 0 and system.installed() == set() and not system.holds("/var/hello-pre"), result.text
+
+
+def test_enabled_0_in_the_configuration_is_a_limit_with_rpm_s_plugin_behind_it(stage: Stage) -> None:
+    system = stage.system(stage.publish({"hello-1.0-1": None}), enabled="0")
+    RpmPlugin(system)
+    result = system.dnf("install", "hello")
+    assert result.rc != 0 and system.installed() == set() and not system.holds("/var/hello-pre"), result.text
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--setopt=pluginconfpath=/nowhere"],
+        ["--nogpgcheck"],
+        ["--setopt=gpgcheck=0", "--setopt=*.gpgcheck=0", "--setopt=repo_gpgcheck=0"],
+        ["--setopt=assumeyes=1", "--setopt=strict=0", "--skip-broken", "--nobest"],
+        ["--setopt=multisig.mode=warn"],
+        ["--enableplugin=multisig", "--setopt=main.plugins=1"],
+        ["--allowerasing", "--setopt=obsoletes=0"],
+        ["--rpmverbosity=debug", "--setopt=protected_packages="],
+    ],
+    ids=" ".join,
+)
+def test_no_other_option_of_dnf_s_lets_it_in(stage: Stage, options: Sequence[str]) -> None:
+    system = stage.system(stage.publish({"hello-1.0-1": TWO}))
+    result = system.dnf(*options, "install", "hello")
+    assert result.rc != 0 and system.installed() == set() and not system.holds("/var/hello-pre"), result.text
+
+
 def test_a_test_transaction_approves_nothing_for_the_next_one(stage: Stage) -> None:
     """With tsflags=test dnf never comes to pre_transaction."""
     rpm = stage.shop.with_tampered_payload()
