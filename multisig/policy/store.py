@@ -140,7 +140,10 @@ def _read(path: str) -> PolicyFiles:
     try:
         text, mode = _read_regular(path, MAX_BYTES)
     except (OSError, ValueError) as error:
-        raise PolicyError(f"cannot read the policy: {getattr(error, 'strerror', None) or error}", path=path) from error
+        hint = "write a first one: multisig policy init" if isinstance(error, FileNotFoundError) else None
+        raise PolicyError(
+            f"cannot read the policy: {getattr(error, 'strerror', None) or error}", path=path, hint=hint
+        ) from error
     except PolicyError as error:
         error.at(path)
         raise

@@ -7,7 +7,7 @@ import re
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Iterator, List, Sequence
+from typing import Iterator, List, Sequence, Tuple
 
 import pytest
 
@@ -34,13 +34,13 @@ OFFERED = ("hello-1.0-1", "hello-2.0-1", "team-01-1.0-1")
 
 class Installed:
     """A system with multisig's packages, a policy of 3 of 5, and two repositories, of the same packages, one of which
-    lacks a signature. ``url`` is where the server has them."""
+    lacks a signature. ``url`` is where the server has them; ``policy`` what the packages wrote when they came in."""
 
-    def __init__(self, system: System, url: str, first: Sequence[Path], second: Sequence[Path]) -> None:
+    def __init__(self, system: System, url: str, builds: Tuple[Sequence[Path], Sequence[Path]], policy: str) -> None:
         self.system = system
         self.url = url
-        self.first = first
-        self.second = second
+        self.first, self.second = builds
+        self.policy = policy
 
 
 @pytest.fixture(scope="module")
@@ -62,17 +62,20 @@ def installed(
     folder = tmp_path_factory.mktemp(request.param)
     system = System(request.param, folder)
     tarball = source(system.out / "source")
-    first = system.build(tarball, "first")
-    second = system.build(tarball, "second", "--define", "_buildhost elsewhere", "--define", "_binary_payload w1.gzdio")
+    builds = (
+        system.build(tarball, "first"),
+        system.build(tarball, "second", "--define", "_buildhost elsewhere", "--define", "_binary_payload w1.gzdio"),
+    )
     with Server(system.out) as server:
         repositories(system, shop, server.url)
         made = system.dnf("--repo=product", "install", "base", *PRODUCT)
         assert made.rc == 0, made.text
+        policy = system.run("cat", "/etc/multisig/policy.yaml").out
         shutil.copytree(
             write_policy(folder / "policy", shop.people, [OURS, PRODUCT_RULE]).parent,
             folder / "layer" / "upper" / "etc" / "multisig", dirs_exist_ok=True,
         )  # fmt: skip
-        yield Installed(system, server.url, first, second)
+        yield Installed(system, server.url, builds, policy)
 
 
 def repositories(system: System, shop: Workshop, url: str) -> None:
@@ -110,6 +113,13 @@ def test_two_builds_of_the_packages_have_one_content(installed: Installed) -> No
         if not one.name.endswith(".src.rpm"):
             assert one.read_bytes() != other.read_bytes()
             assert multisig("manifest", one).out == multisig("manifest", other).out, one.name
+
+
+def test_the_packages_come_with_a_policy_that_changes_nothing(installed: Installed) -> None:
+    assert installed.policy.startswith("#") and "\nmultisig: policy/v1\n" in installed.policy
+    for repository in ("product", GOOD, BAD):  # without a key of their own: exempt, until a date
+        assert repository in installed.policy
+    assert "until: 20" in installed.policy
 
 
 def test_from_then_on_the_system_enforces(installed: Installed) -> None:
