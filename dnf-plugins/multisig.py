@@ -39,6 +39,24 @@ class Multisig(dnf.Plugin):  # type: ignore[misc]
         except BaseException as error:
             logger.debug("multisig: the repositories' indexes cannot be asked for: %s", type(error).__name__)
 
+    def sack(self) -> None:
+        """Leave out what lacks approvals, where that is asked for. Where this fails it is refused later, as without."""
+        try:
+            if self._holds_back():
+                from multisig.dnf4.holding import hold_back
+
+                hold_back(self.base, self.cli, logger.info)
+        except Exception as error:
+            logger.warning("multisig: nothing is held back: %s", _plain(error))
+
+    def _holds_back(self) -> bool:
+        """A quick look: multisig.conf is read in earnest once it matters."""
+        resolving = self.cli is None or self.cli.demands.resolving
+        settings = self.read_config(self.base.conf) if resolving else None
+        return bool(
+            settings and settings.has_option("main", "hold-back") and "yes" in settings.get("main", "hold-back")
+        )
+
     def resolved(self) -> None:
         self._guarded("resolved")
 

@@ -36,6 +36,7 @@ class Config:
     journal: str = paths.JOURNAL
     openpgp: str = engines.AUTO
     bundles: Mapping[str, Tuple[str, ...]] = field(default_factory=dict)
+    hold_back: bool = False
 
 
 @dataclass(frozen=True)
@@ -131,8 +132,8 @@ def _check(key: str, value: str, path: str) -> None:
     if key == "openpgp" and value not in engines.CHOICES:
         expected = "openpgp = " + ", ".join(engines.CHOICES)
         raise ConfigError("there is no such OpenPGP engine", path=path, expected=expected, got=value or "nothing")
-    if key == "hold-back" and value != "no":
-        raise ConfigError("this version cannot hold packages back", path=path, expected="hold-back = no", got=value)
+    if key == "hold-back" and value not in ("yes", "no"):
+        raise ConfigError("hold-back is yes or no", path=path, got=value or "nothing")
 
 
 def _config(values: Mapping[str, str], bundles: Mapping[str, Tuple[str, ...]]) -> Config:
@@ -142,4 +143,5 @@ def _config(values: Mapping[str, str], bundles: Mapping[str, Tuple[str, ...]]) -
         journal=values.get("journal", paths.JOURNAL),
         openpgp=values.get("openpgp", engines.AUTO),
         bundles=bundles,
+        hold_back=values.get("hold-back") == "yes",
     )

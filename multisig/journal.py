@@ -15,13 +15,13 @@ import zlib
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator, Optional, Sequence, Tuple
+from typing import Dict, Iterator, Mapping, Optional, Sequence, Tuple
 
 from multisig import index
 from multisig.bundle import Attestation
 from multisig.errors import JournalError
 from multisig.statement import statement_id
-from multisig.verdict import Verdict
+from multisig.verdict import HeldBack, Verdict
 
 _BUSY_MILLISECONDS = 10_000
 _FIRST_SCHEMA = """
@@ -80,8 +80,17 @@ CREATE TABLE policies (
     PRIMARY KEY (channel, serial)
 ) WITHOUT ROWID;
 """
+_HELD_BACK = """
+CREATE TABLE held_back (
+    repo TEXT NOT NULL,
+    name TEXT NOT NULL,
+    time INTEGER NOT NULL,
+    message TEXT NOT NULL,
+    PRIMARY KEY (repo, name)
+) WITHOUT ROWID;
+"""
 # What made each version of the schema out of the one before it.
-_STEPS = (_FIRST_SCHEMA, _RELEASES, _NOTES, _ATTESTATIONS, _POLICIES)
+_STEPS = (_FIRST_SCHEMA, _RELEASES, _NOTES, _ATTESTATIONS, _POLICIES, _HELD_BACK)
 _VERSION = len(_STEPS)
 _SCHEMA = "".join(_STEPS)
 
@@ -202,6 +211,21 @@ class Journal:
                 return int(database.execute(query, values).fetchone()[0] or 0)
         except (sqlite3.Error, ValueError, TypeError) as error:
             raise self._error("cannot be read", error) from None
+
+    def hold_back(self, held: Sequence[HeldBack], *, time: int) -> Mapping[HeldBack, int]:
+        """Note which packages are held back; since when each has been, by what was noted first."""
+        since: Dict[HeldBack, int] = {}
+        try:
+            with closing(self._open_for_writing()) as database, database:
+                for item in held:
+                    repo, name = _plain(item.origin), _plain(item.name)
+                    fields = (repo, name, time, _plain(item.message))
+                    database.execute("INSERT OR IGNORE INTO held_back VALUES (?, ?, ?, ?)", fields)
+                    asked = "SELECT time FROM held_back WHERE repo = ? AND name = ?"
+                    since[item] = int(database.execute(asked, (repo, name)).fetchone()[0])
+        except (sqlite3.Error, OSError, ValueError, TypeError) as error:
+            raise self._error("cannot be written", error) from None
+        return since
 
     def finish(self, decision: int, *, time: int) -> None:
         """Note that the transaction of a decision went through."""

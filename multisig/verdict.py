@@ -129,6 +129,15 @@ class Verdict:
     statements: Tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class HeldBack:
+    """A package that a front end leaves out of its resolution: its name, the repository it is in, what it lacks."""
+
+    name: str
+    origin: str
+    message: str
+
+
 def refuse(name: str, origin: str, code: Code, message: str, ignored: Sequence[str] = ()) -> Verdict:
     """A refusal that needs no rule: what was to be judged could not be read, is malformed, or lies."""
     return Verdict(name, origin, False, code, message, ignored=tuple(ignored))

@@ -16,6 +16,7 @@ from multisig import approvals, paths, report
 from multisig.approvals import Approved
 from multisig.config import Config
 from multisig.dnf4.meter import Meter
+from multisig.dnf4.packages import package_of, workers
 from multisig.dnf4.releases import Releases
 from multisig.dnf4.sources import Sources
 from multisig.errors import RefusedError, UnreadableError
@@ -52,7 +53,7 @@ class Transaction:
         self._notices = list(look_at(policy, self._journal, now=self._now, enforcing=config.enforcing))
         self._engine = open_engine(config.openpgp)
         self._releases = Releases(base, self._journal)
-        self._gate = Gate(policy, self._engine, now=self._now, workers=_workers(), releases=self._releases)
+        self._gate = Gate(policy, self._engine, now=self._now, workers=workers(), releases=self._releases)
 
     def judge_planned(self) -> None:
         """Judge what is planned; raises RefusedError before anything is downloaded."""
@@ -112,7 +113,7 @@ class Transaction:
         current = {id(handle): handle for handle in handles}
         for key, handle in current.items():
             if key not in self._packages:
-                self._packages[key] = _package(key, handle)
+                self._packages[key] = package_of(key, handle)
                 self._handles[key] = handle
                 self._source.add(self._packages[key], handle)
                 self._releases.add(self._packages[key], handle)
@@ -220,12 +221,6 @@ class Transaction:
 _TR_ADDED, _TR_REMOVED = 1, 2  # rpmte.h
 
 
-def _package(key: int, handle: "dnf.package.Package") -> Package:
-    nevra = f"{handle.name}-{handle.epoch or 0}:{handle.version}-{handle.release}.{handle.arch}"
-    obsoletes = tuple(str(relation).split(" ")[0] for relation in handle.obsoletes)
-    return Package(key, nevra, handle.name, handle.reponame, obsoletes)
-
-
 def _element_nevra(element: "rpm.te") -> str:
     return f"{element.N()}-{element.E() or 0}:{element.V()}-{element.R()}.{element.A()}"
 
@@ -233,8 +228,3 @@ def _element_nevra(element: "rpm.te") -> str:
 def _has_rpm_plugin() -> bool:
     """Whether librpm is going to ask its plugin of this project (rpm-plugin/) as well."""
     return bool(rpm.expandMacro("%{?__transaction_multisig}"))
-
-
-def _workers() -> int:
-    # One more than there are processors: each waits for its gpgv's start and end.
-    return len(os.sched_getaffinity(0)) + 1

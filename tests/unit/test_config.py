@@ -40,6 +40,11 @@ def test_every_setting(tmp_path: Path) -> None:
     assert loaded(tmp_path, text) == Config(False, "/p/policy.yaml", "/j/journal.sqlite", "gpgv")
 
 
+def test_holding_back_is_asked_for_outright(tmp_path: Path) -> None:
+    assert loaded(tmp_path, "[main]\nhold-back = yes   # with an index\n").hold_back
+    assert not loaded(tmp_path, "[main]\nhold-back = no\n").hold_back
+
+
 @pytest.mark.parametrize("engine", ["auto", "gpgv", "sequoia", "both"])
 def test_each_openpgp_engine_can_be_chosen(tmp_path: Path, engine: str) -> None:
     assert loaded(tmp_path, f"[main]\nopenpgp = {engine}\n").openpgp == engine
@@ -69,7 +74,7 @@ BROKEN = [
     "\ufeff[main]\nmode = warn\n",
     "[main]\npolicy = policy.yaml\n", "[main]\npolicy =\n", "[main]\njournal = ../journal\n", "[main]\njournal =\n",
     "[main]\nopenpgp = gpg\n", "[main]\nopenpgp =\n", "[main]\nopenpgp = Both\n", "[main]\nopenpgp = gpgv sequoia\n",
-    "[main]\nhold-back = yes\n", "[main]\nhold-back =\n", "[main]\nhold-back = No\n",
+    "[main]\nhold-back = 1\n", "[main]\nhold-back =\n", "[main]\nhold-back = No\n", "[main]\nhold-back = Yes\n",
     "[main]\nmode = warn\n" + "#" * (64 << 10),
 ]  # fmt: skip
 

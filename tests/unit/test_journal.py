@@ -21,7 +21,7 @@ from fixtures.running import CHECKOUT
 from multisig.errors import JournalError
 from multisig.journal import _STEPS, Decision, Entry, Journal
 from multisig.statement import Subject, statement_id
-from multisig.verdict import Code, RuleOutcome, Verdict
+from multisig.verdict import Code, HeldBack, RuleOutcome, Verdict
 from tests.unit.core import attest, digests, statement
 
 ACCEPTED = Verdict(
@@ -90,6 +90,19 @@ def test_what_counted_from_elsewhere_is_kept_once_for_all_its_packages(tmp_path:
     assert rows == [(of,)] == [(statement_id(text),)]
     assert json.loads(line) == {"statement": text, "signatures": list(batch.signatures)}
     assert path.stat().st_size < 2_000_000
+
+
+def test_what_is_held_back_is_held_back_since_it_first_was(tmp_path: Path) -> None:
+    journal = Journal(str(tmp_path / "journal.sqlite"))
+    one, two = (HeldBack(name, "demo", "needs 1 more of: rafal") for name in ("a-0:1-1.noarch", "b-0:1-1.noarch"))
+    assert journal.hold_back([one], time=1000) == {one: 1000}
+    assert journal.hold_back([one, two], time=2000) == {one: 1000, two: 2000}
+    elsewhere = replace(one, origin="other")
+    again = replace(one, message="needs 2 more of: rafal, simon")
+    assert journal.hold_back([elsewhere, again], time=3000) == {elsewhere: 3000, again: 1000}
+    assert journal.hold_back([], time=4000) == {}
+    with pytest.raises(JournalError):
+        Journal("/dev/full").hold_back([one], time=1)
 
 
 @pytest.mark.parametrize("name", ["a\nb", "a\0b", "\udc80", "'; DROP TABLE decisions; --", "é" * 9000, ""])

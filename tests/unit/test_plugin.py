@@ -408,3 +408,49 @@ def test_no_error_while_asking_for_indexes_breaks_dnf_or_lets_anything_pass(
     hooks.error, hooks.where = RefusedError("multisig: refused."), "resolved"
     with pytest.raises(dnf.exceptions.Error):
         run(plugins, "resolved")
+
+
+# --- holding back ----------------------------------------------------------------------------------------------------
+
+
+def with_settings(
+    module: ModuleType, monkeypatch: pytest.MonkeyPatch, value: Optional[str], act: Callable[[], None]
+) -> Any:
+    """A plugin whose multisig.conf says ``hold-back = value``, and that calls ``act`` to hold back."""
+    settings = SimpleNamespace(has_option=lambda *_: value is not None, get=lambda *_: value)
+    monkeypatch.setattr(module.Multisig, "read_config", classmethod(lambda *_: settings))
+    fake = ModuleType("multisig.dnf4.holding")
+    fake.hold_back = lambda *_: act()  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "multisig.dnf4.holding", fake)
+    monkeypatch.setitem(sys.modules, "multisig.dnf4", ModuleType("multisig.dnf4"))
+    of = base("a")
+    of.conf = None
+    return of
+
+
+@pytest.mark.parametrize(("value", "expected"), [("yes", 1), ("yes # really", 1), ("no", 0), ("", 0), (None, 0)])
+def test_holding_back_is_only_looked_into_where_it_is_asked_for(
+    module: ModuleType, monkeypatch: pytest.MonkeyPatch, value: Optional[str], expected: int
+) -> None:
+    calls: List[int] = []
+    of = with_settings(module, monkeypatch, value, lambda: calls.append(1))
+    run(plugged(module, of), "sack")
+    assert len(calls) == expected
+
+
+def test_commands_that_resolve_nothing_hold_nothing_back(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    of = with_settings(module, monkeypatch, "yes", lambda: pytest.fail("held back"))
+    plugins = plugged(module, of)
+    plugins.plugins[0].cli = SimpleNamespace(demands=SimpleNamespace(resolving=False))
+    run(plugins, "sack")
+
+
+@pytest.mark.parametrize("error", [item for item in ERRORS if isinstance(item, Exception)], ids=repr)
+def test_no_error_while_holding_back_lets_anything_pass_or_stops_a_removal(
+    module: ModuleType, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail() -> None:
+        raise error
+
+    of = with_settings(module, monkeypatch, "yes", fail)
+    run(plugged(module, of), "sack")
