@@ -11,7 +11,19 @@ import hashlib
 import os
 import re
 from dataclasses import dataclass
-from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
+from typing import (
+    Callable,
+    Dict,
+    FrozenSet,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Tuple,
+    TypeVar,
+)
 from xml.parsers import expat
 
 from multisig.errors import MetadataError, PayloadMismatchError, UnreadableError, WeakMetadataError
@@ -25,6 +37,8 @@ PRIMARY = "primary"
 STRONG = ("sha224", "sha256", "sha384", "sha512")
 """Checksum types (as repomd.xml names them) that bind anything; md5, sha and sha1 do not."""
 
+T = TypeVar("T")
+
 _MAX_RECORDS = 256
 _MAX_ENTRY = 64 << 20
 _MAX_PRIMARY = 4 << 30
@@ -36,8 +50,7 @@ _LOCATION = re.compile(rb"<location\s([^<>]*?)/?>")
 _ATTRIBUTE = re.compile(rb"""([A-Za-z:_-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
 
 
-@dataclass(frozen=True)
-class Checksum:
+class Checksum(NamedTuple):
     """``algorithm`` as hashlib calls it, one of STRONG; ``value`` the digest itself."""
 
     algorithm: str
@@ -57,8 +70,7 @@ class Record:
     opened: Optional[Checksum] = None
 
 
-@dataclass(frozen=True)
-class Listed:
+class Listed(NamedTuple):
     """A package as the primary metadata list it. ``location`` is relative to the repository, None for one elsewhere."""
 
     checksum: Checksum
@@ -217,10 +229,20 @@ def file_checksum(fd: int, algorithm: str, *, path: str = "", progress: Optional
 
 
 def packages_of(metadata: Metadata) -> Tuple[Listed, ...]:
-    """The packages that the repository's own primary metadata list, once these are proven to be what repomd.xml names.
+    """The packages that the repository's primary metadata list, once these are proven to be what repomd.xml names.
 
     The bytes that are read are those that are hashed. Raises MetadataError, WeakMetadataError, UnreadableError.
     """
+    return _from_primary(metadata, tuple)
+
+
+def checksums_of(metadata: Metadata) -> FrozenSet[Checksum]:
+    """As packages_of, but their checksums alone, which take a fraction of the memory."""
+    return _from_primary(metadata, lambda listed: frozenset(package.checksum for package in listed))
+
+
+def _from_primary(metadata: Metadata, collect: Callable[[Iterator[Listed]], T]) -> T:
+    """What ``collect`` makes of the packages; it is given out once the last byte of them has been proven."""
     records = {record.kind: record for record in parse_repomd(metadata.repomd)}
     if PRIMARY not in records:
         raise MetadataError("repomd.xml names no primary metadata", path=os.path.join(metadata.folder, REPOMD))
@@ -228,7 +250,7 @@ def packages_of(metadata: Metadata) -> Tuple[Listed, ...]:
     path = os.path.join(metadata.folder, record.location)
     fd = open_regular(path)
     try:
-        return _packages(fd, record)
+        return _collected(fd, record, collect)
     except (MetadataError, UnreadableError) as error:
         raise error.at(path) from None
     except OSError as error:
@@ -237,7 +259,7 @@ def packages_of(metadata: Metadata) -> Tuple[Listed, ...]:
         os.close(fd)
 
 
-def _packages(fd: int, record: Record) -> Tuple[Listed, ...]:
+def _collected(fd: int, record: Record, collect: Callable[[Iterator[Listed]], T]) -> T:
     # Not before it is needed: librpm comes with it.
     from multisig.subjects.decompress import compression, decompressed
 
@@ -248,7 +270,7 @@ def _packages(fd: int, record: Record) -> Tuple[Listed, ...]:
     digest = hashlib.new(expected.algorithm)
     try:
         chunks = _plain(fd) if compressor is None else decompressed(fd, 0, compressor)
-        found = tuple(listed_packages(_hashed(chunks, digest)))
+        found = collect(listed_packages(_hashed(chunks, digest)))
     except PayloadMismatchError:
         raise MetadataError("does not decompress as one whole stream") from None
     if digest.digest() != expected.value:

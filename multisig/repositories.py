@@ -9,7 +9,7 @@ from typing import Callable, Dict, FrozenSet, List, Optional, Protocol, Sequence
 
 from multisig.bundle import Bundle
 from multisig.held import Held, Look, hold
-from multisig.metadata import Checksum, Metadata, file_checksum, packages_of
+from multisig.metadata import Checksum, Metadata, checksums_of, file_checksum
 from multisig.policy import ReleaseRequirement, Rule
 from multisig.release import judge_release, no_release
 from multisig.statement import Digests
@@ -95,8 +95,7 @@ class Repositories:
     def listing(self, metadata: Metadata) -> Listing:
         """The packages that the repository's metadata list; raises MetadataError or UnreadableError."""
         if metadata not in self._listings:
-            checksums = frozenset(package.checksum for package in packages_of(metadata))
-            self._listings[metadata] = Listing(metadata.repo, checksums)
+            self._listings[metadata] = Listing(metadata.repo, checksums_of(metadata))
         return self._listings[metadata]
 
     def _take(self, metadata: Metadata, look: Look) -> bool:
