@@ -7,8 +7,7 @@ could read in two ways: one packet, every length definite, every byte accounted 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Callable, Dict, FrozenSet, Iterable, List, Optional, Tuple, Type, Union
+from typing import Callable, Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Tuple, Type, Union
 
 from multisig.errors import OpenPGPError, SignatureFormatError
 from multisig.openpgp.armor import MAX_ARMORED_SIGNATURE, SIGNATURE, dearmor
@@ -116,8 +115,7 @@ class Reader:
         return value
 
 
-@dataclass(frozen=True)
-class Packet:
+class Packet(NamedTuple):
     """One packet: its tag, its body without the packet header, and where it lies in what was read."""
 
     tag: int
@@ -126,8 +124,7 @@ class Packet:
     end: int
 
 
-@dataclass(frozen=True)
-class Subpacket:
+class Subpacket(NamedTuple):
     """One signature subpacket; ``hashed`` says whether the signature covers it."""
 
     type: int
@@ -142,8 +139,7 @@ class Subpacket:
         return shape is None or shape(self.body)
 
 
-@dataclass(frozen=True)
-class SignatureBody:
+class SignatureBody(NamedTuple):
     """A version 4 signature packet's body, read but not judged. ``material`` is what follows the hash's left bits."""
 
     signature_class: int
@@ -225,13 +221,19 @@ def read_signature_body(body: bytes, error: Type[OpenPGPError]) -> SignatureBody
     """Read a version 4 signature packet's body up to its algorithm-specific part."""
     if body[:1] not in (b"", b"\x04"):
         raise error("a signature packet of another version", expected=4, got=body[0])
+    middle, end = _areas(body, error)
+    hashed = read_subpackets(body[6:middle], True, error)
+    unhashed = read_subpackets(body[middle + 2 : end], False, error)
+    return SignatureBody(body[1], body[2], body[3], (*hashed, *unhashed), body[end + 2 :])
+
+
+def _areas(body: bytes, error: Type[OpenPGPError]) -> Tuple[int, int]:
+    """Where the hashed subpackets end in a version 4 signature's body, and where the others do."""
     middle = 6 + int.from_bytes(body[4:6], "big")
     end = middle + 2 + int.from_bytes(body[middle : middle + 2], "big")
     if len(body) < end + 2:
         raise error("a signature is cut short")
-    hashed = read_subpackets(body[6:middle], True, error)
-    unhashed = read_subpackets(body[middle + 2 : end], False, error)
-    return SignatureBody(body[1], body[2], body[3], (*hashed, *unhashed), body[end + 2 :])
+    return middle, end
 
 
 def creation_time(body: SignatureBody, error: Type[OpenPGPError]) -> int:
@@ -311,7 +313,7 @@ def parse_signature_packet(packet: bytes) -> Signature:
     fingerprint, keyid = issuer_hints(body, error)
     if keyid is None:
         raise error("a signature that does not say who issued it")
-    values = _values(body)
+    values = _values(body.pubkey_algorithm, body.material)
     return Signature(packet, body.pubkey_algorithm, body.hash_algorithm, created, fingerprint, keyid, expires, values)
 
 
@@ -332,15 +334,14 @@ def canonical(signature: Signature) -> bytes:
     packets = read_packets(signature.packet, error)
     if len(packets) != 1 or packets[0].tag != TAG_SIGNATURE:
         raise error("not exactly one signature")
-    body = read_signature_body(packets[0].body, error)
-    described = (0x00, signature.pubkey_algorithm, signature.hash_algorithm)
-    if (body.signature_class, body.pubkey_algorithm, body.hash_algorithm) != described:
+    body = packets[0].body
+    known = signature.pubkey_algorithm in _SIGNATURE_MPIS
+    if not known or body[:4] != bytes((4, 0x00, signature.pubkey_algorithm, signature.hash_algorithm)):
         raise error("not the signature that it was read as")
-    hashed = packets[0].body[: 6 + int.from_bytes(packets[0].body[4:6], "big")]
+    middle, end = _areas(body, error)
     issuer = bytes((9, SUB_ISSUER)) + bytes.fromhex(signature.issuer_keyid or "")
-    left = packets[0].body[-len(body.material) - 2 :][:2]
-    values = b"".join(_written(value) for value in _values(body))
-    whole = hashed + len(issuer).to_bytes(2, "big") + issuer + left + values
+    values = [_written(value) for value in _values(signature.pubkey_algorithm, body[end + 2 :])]
+    whole = b"".join((body[:middle], len(issuer).to_bytes(2, "big"), issuer, body[end : end + 2], *values))
     return bytes((0xC0 | TAG_SIGNATURE, 0xFF)) + len(whole).to_bytes(4, "big") + whole
 
 
@@ -350,11 +351,11 @@ def _written(value: int) -> bytes:
     return bits.to_bytes(2, "big") + value.to_bytes((bits + 7) // 8, "big")
 
 
-def _values(body: SignatureBody) -> Tuple[int, ...]:
+def _values(algorithm: int, material: bytes) -> Tuple[int, ...]:
     """The algorithm's integers. RFC 8032, 5.1.7, refuses EdDSA's S where it is not reduced; not every engine does."""
-    material, start = body.material, 0
+    start = 0
     values = []
-    for _ in range(_SIGNATURE_MPIS[body.pubkey_algorithm]):
+    for _ in range(_SIGNATURE_MPIS[algorithm]):
         bits = int.from_bytes(material[start : start + 2], "big")
         end = start + 2 + (bits + 7) // 8
         if end > len(material):
@@ -366,7 +367,7 @@ def _values(body: SignatureBody) -> Tuple[int, ...]:
         start = end
     if start < len(material):
         raise SignatureFormatError("bytes after the signature's end")
-    if body.pubkey_algorithm == EDDSA and not _is_reduced(values[1]):
+    if algorithm == EDDSA and not _is_reduced(values[1]):
         raise SignatureFormatError("an EdDSA signature whose value is not below the group's order")
     return tuple(values)
 
