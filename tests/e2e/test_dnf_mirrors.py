@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 from typing import Callable, Dict, List, Optional, Sequence
 
@@ -79,6 +80,28 @@ def test_an_endless_bundle_on_one_mirror_does_not_stop_the_next_one(stage: Stage
     system = stage.system(mirrors.repo())
     result = system.dnf("install", "hello")
     assert result.rc == 0 and system.installed() == HELLO, result.text
+
+
+STALLS = Fault(drip=1000.0)
+HASTE = ("--setopt=timeout=1", "--setopt=minrate=1000", "--setopt=retries=1")
+
+
+@pytest.mark.parametrize("first", [STALLS, Fault(truncate=100)], ids=["stalls", "cuts off"])
+def test_a_mirror_that_stalls_or_cuts_off_does_not_stop_the_next_one(stage: Stage, first: Fault) -> None:
+    mirrors = Mirrors(stage, 2)
+    mirrors.fault("a", first)
+    system = stage.system(mirrors.repo())
+    result = system.dnf(*HASTE, "install", "hello")
+    assert result.rc == 0 and system.installed() == HELLO, result.text
+
+
+def test_where_all_mirrors_stall_it_ends_by_dnfs_own_time_outs(stage: Stage) -> None:
+    mirrors = Mirrors(stage, 4)
+    stage.server.fault("*.msig", STALLS)
+    system = stage.system(mirrors.repo())
+    begun = time.monotonic()
+    assert refused(system.dnf(*HASTE, "install", "hello"), system)
+    assert time.monotonic() - begun < 45
 
 
 def test_what_several_mirrors_have_counts_together(stage: Stage) -> None:

@@ -17,6 +17,7 @@ import pytest
 from fixtures.installroot import Installroot, Repo
 from fixtures.policy import rule, write_policy
 from fixtures.relay import Relay, page_function
+from fixtures.rpmplugin import RpmPlugin
 from fixtures.running import Argument, Result, multisig
 from fixtures.vendor import Vendor, make_vendor
 from tests.e2e.conftest import THREE, TWO, Stage
@@ -127,6 +128,19 @@ def test_bundles_by_curl_where_the_updatevm_has_no_plugin(way: Way) -> None:
     way.receive()
     result = way.install("hello")
     assert result.rc == 0 and way.dom0.installed() == HELLO, result.text
+
+
+@pytest.mark.parametrize("signers", [THREE, TWO], ids=["three-signed", "two-signed"])
+def test_rpm_itself_in_dom0_finds_the_same_bundles(way: Way, signers: Sequence[str]) -> None:
+    way.download(way.update_vm(way.stage.publish({"hello-1.0-1": signers}), mode="warn"), "hello")
+    way.receive()
+    way.dom0.configure(policy=str(way.policy))
+    way.dom0.add_places({"@rpm": str(way.relay.bundles)})
+    result = RpmPlugin(way.dom0).rpm("-i", way.relay.updates / "rpm" / FILE)
+    if len(signers) == 3:
+        assert result.rc == 0 and way.dom0.installed() == HELLO, result.text
+    else:
+        assert refused(way, result) and "2 of 3 builders signed" in result.text, result.text
 
 
 # --- a hostile UpdateVM ----------------------------------------------------------------------------------------------
