@@ -39,6 +39,7 @@ STRONG = ("sha224", "sha256", "sha384", "sha512")
 
 T = TypeVar("T")
 
+_ZCHUNK = "_zck"
 _MAX_RECORDS = 256
 _MAX_ENTRY = 64 << 20
 _MAX_PRIMARY = 4 << 30
@@ -248,6 +249,9 @@ def _from_primary(metadata: Metadata, collect: Callable[[Iterator[Listed]], T]) 
         raise MetadataError("repomd.xml names no primary metadata", path=os.path.join(metadata.folder, REPOMD))
     record = records[PRIMARY]
     path = os.path.join(metadata.folder, record.location)
+    if PRIMARY + _ZCHUNK in records and not os.path.lexists(path):
+        text = "is not there, but as zchunk, which is not read here; say zchunk=0 in dnf.conf"
+        raise UnreadableError(text, path=path)
     fd = open_regular(path)
     try:
         return _collected(fd, record, collect)

@@ -260,6 +260,14 @@ def test_metadata_that_are_not_there_cannot_be_read(tmp_path: Path) -> None:
         read_metadata(str(tmp_path / "nowhere"), "demo")
 
 
+def test_metadata_that_dnf_has_as_zchunk_alone_say_what_to_do(tmp_path: Path) -> None:
+    metadata = repository(tmp_path)
+    with_both = Metadata("demo", metadata.folder, repomd(record(), record("primary_zck", "repodata/primary.zck")))
+    (tmp_path / "repodata" / "primary.xml").unlink()
+    with pytest.raises(UnreadableError, match="zchunk=0"):
+        packages_of(with_both)
+
+
 def test_a_repository_without_primary_metadata_lists_nothing_that_could_be_checked(tmp_path: Path) -> None:
     with pytest.raises(MetadataError, match="no primary"):
         packages_of(Metadata("demo", str(tmp_path), repomd(record("filelists"))))
