@@ -6,6 +6,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 from typing import Dict, Optional, Tuple
+from urllib.parse import urlsplit
 
 from multisig import bundle as bundles
 from multisig.bundle import Attestation, Bundle
@@ -22,6 +23,10 @@ class Look(enum.Enum):
     MIRRORS = "in that bundle, as the repository's other mirrors have it"
 
 
+MAX_MIRRORS = 3
+"""So many mirrors of a repository are asked for a bundle that was of no use."""
+
+
 @dataclass(frozen=True)
 class Find:
     """What one look brought for one package. It adds to what there is.
@@ -33,6 +38,15 @@ class Find:
     bundle: Optional[bytes] = None
     attestations: Tuple[Attestation, ...] = ()
     notes: Tuple[str, ...] = ()
+
+
+def from_mirror(mirror: str, data: Optional[bytes]) -> Find:
+    """What the bundle holds that came from below this URL, which is told without a login in it."""
+    try:
+        return Find() if data is None else Find(attestations=bundles.parse(data).attestations)
+    except BundleError as error:
+        shown = urlsplit(mirror)
+        return Find(notes=(f"the bundle of the mirror {shown.hostname or 'asked before'}{shown.path}: {error}",))
 
 
 def join(one: Find, other: Find) -> Find:

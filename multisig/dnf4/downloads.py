@@ -5,16 +5,15 @@ from __future__ import annotations
 
 import os
 from typing import Dict, List, Mapping, Optional, Sequence, Set, Tuple
-from urllib.parse import urlsplit
 
 import dnf
 import dnf.repo
 
-from multisig.bundle import SUFFIX, parse
+from multisig.bundle import SUFFIX
 from multisig.dnf4.fetch import CACHE, Download, fetch_all, mirrors_of, read_cached
-from multisig.errors import BundleError, UnreadableError
+from multisig.errors import UnreadableError
 from multisig.gate import Package
-from multisig.held import Find, join
+from multisig.held import Find, from_mirror, join
 from multisig.local import find_local
 
 _MIRROR = "mirror"
@@ -83,7 +82,7 @@ class Bundles:
                 download.take()
         found: Dict[int, Find] = {}
         for key, mirror, download in asked:
-            found[key] = join(found.get(key, Find()), _from_mirror(mirror, read_cached(download.path)))
+            found[key] = join(found.get(key, Find()), from_mirror(mirror, read_cached(download.path)))
         return found
 
     def _is_local(self, handle: "dnf.package.Package", path: str) -> bool:
@@ -100,14 +99,6 @@ class Bundles:
         name = f"{checksum_type}-{checksum}-{os.path.basename(handle.location)}{SUFFIX}"
         location = handle.location + SUFFIX
         return Download(handle.repo._repo, handle.baseurl, location, os.path.join(directory, name))
-
-
-def _from_mirror(mirror: str, data: Optional[bytes]) -> Find:
-    try:
-        return Find() if data is None else Find(attestations=parse(data).attestations)
-    except BundleError as error:
-        shown = urlsplit(mirror)
-        return Find(notes=(f"the bundle of the mirror {shown.hostname}{shown.path}: {error}",))
 
 
 def _keep(found: Dict[int, Find], key: int, data: Optional[bytes]) -> None:

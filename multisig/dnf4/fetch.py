@@ -15,11 +15,10 @@ from multisig.bundle import MAX_BUNDLE
 from multisig.dnf4.meter import Meter
 from multisig.errors import UnreadableError
 from multisig.files import read_if_there
+from multisig.held import MAX_MIRRORS
 
 CACHE = "multisig"
 """The folder in a repository's cache that is multisig's."""
-MAX_MIRRORS = 3
-"""So many mirrors of a repository are asked for a bundle that was of no use."""
 
 
 def fetch_all(base: "dnf.Base", downloads: Sequence["Download"], what: str) -> None:

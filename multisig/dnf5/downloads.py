@@ -32,7 +32,7 @@ from multisig.errors import UnreadableError
 from multisig.files import read_if_there, write_whole
 from multisig.folders import find_in_folders
 from multisig.gate import Package
-from multisig.held import Find, Look
+from multisig.held import MAX_MIRRORS, Find, Look, from_mirror, join
 from multisig.local import find_local
 
 _CACHE = "multisig"
@@ -82,6 +82,8 @@ class Bundles:
         """See gate.EvidenceSource."""
         if look is Look.PLACES:
             return {package.key: self._elsewhere(self._incoming[package.key]) for package in packages}
+        if look is Look.MIRRORS:
+            return self._ask_mirrors(packages)
         if look not in (Look.BESIDE, Look.AFRESH):
             return {}
         found: Dict[int, Find] = {}
@@ -128,11 +130,35 @@ class Bundles:
                 continue
             data = _download(_below(url, incoming.location + SUFFIX), remote)
             if data is not None:
-                with contextlib.suppress(OSError, UnreadableError):
-                    os.makedirs(self._cache, exist_ok=True)
-                    write_whole(self._cached(incoming), data)
+                self._keep(self._cached(incoming), data)
                 return data
         return None
+
+    def _ask_mirrors(self, packages: Sequence[Package]) -> Mapping[int, Find]:
+        """The repositories' other URLs: ``_far`` stops at the first that sends anything, be it of use or not."""
+        incoming = [self._incoming[package.key] for package in packages]
+        remotes = [self._remote(item.repo) for item in incoming]
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            finds = list(pool.map(self._from_mirrors, incoming, remotes))
+        return {package.key: found for package, found in zip(packages, finds)}
+
+    def _from_mirrors(self, incoming: Incoming, remote: _Remote) -> Find:
+        found = Find()
+        urls = [url for url in remote.urls if urlsplit(url).scheme != "file"]
+        for number in range(1, 1 + MAX_MIRRORS):
+            kept, data = f"{self._cached(incoming)}.{number}", None
+            if number < len(urls) and not self._offline:
+                data = _download(_below(urls[number], incoming.location + SUFFIX), remote)
+            if data is not None:
+                self._keep(kept, data)
+            # Whatever the repository is called when an offline transaction is replayed.
+            found = join(found, from_mirror("".join(urls[number : number + 1]), _read(kept) if data is None else data))
+        return found
+
+    def _keep(self, path: str, data: bytes) -> None:
+        with contextlib.suppress(OSError, UnreadableError):
+            os.makedirs(self._cache, exist_ok=True)
+            write_whole(path, data)
 
     def _cached(self, incoming: Incoming) -> str:
         # Not by repository: dnf5 replays an offline transaction under another id. A wrong one is fetched afresh.

@@ -13,7 +13,7 @@ import pytest
 from fixtures.installroot import Installroot, Repo
 from fixtures.running import Result
 from fixtures.server import Fault
-from multisig.dnf4.fetch import MAX_MIRRORS
+from multisig.held import MAX_MIRRORS
 from tests.e2e.conftest import THREE, TWO, Stage
 
 HELLO = {"hello-1.0-1.noarch"}

@@ -16,15 +16,16 @@ import pytest
 
 from fixtures.server import Fault, Server, basic
 from multisig import inplace, paths
-from multisig.bundle import MAX_BUNDLE
+from multisig.bundle import MAX_BUNDLE, Bundle, encode
 from multisig.dnf5 import downloads
 from multisig.dnf5.downloads import Bundles
 from multisig.dnf5.hooks import run
 from multisig.dnf5.talk import Actions, ActionsError, Incoming
 from multisig.gate import Package
-from multisig.held import Look
+from multisig.held import Find, Look
 from multisig.pin import Pinner
 from tests.unit.cli_bench import NAMES, NEVRA, Bench
+from tests.unit.core import attest, statement
 
 HELLO = {"full_nevra": NEVRA, "name": "hello", "repo_id": "demo", "location": "p/hello.rpm", "direction": "IN"}
 
@@ -271,6 +272,28 @@ def test_offline_nothing_is_asked(site: Server, msig: bytes, tmp_path: Path) -> 
 
 def test_of_several_addresses_the_next_one_is_tried(site: Server, msig: bytes, tmp_path: Path) -> None:
     assert ask(site, baseurl=f"{site.url}/nothing, {site.url}/")(tmp_path) == msig
+
+
+def test_an_address_that_answers_with_nothing_of_use_does_not_end_the_search(site: Server, tmp_path: Path) -> None:
+    web, good = tmp_path / "web", encode(Bundle((attest(statement(), "marek"),)))
+    urls = []
+    for place, data in {"junk": b"junk", "bad": b"[" * 20_000, "good": good, "x": good, "beyond": good}.items():
+        (web / place / "p").mkdir(parents=True)
+        (web / place / "p" / "hello.rpm.msig").write_bytes(data)
+        urls.append(f"{site.url}/{place}")
+
+    def looks(*, offline: bool) -> Find:
+        known = {} if offline else {"baseurl": " ".join(urls)}  # dnf5 replays it under another repository's name
+        bundles = Bundles(lambda name, repo: known.get(name), str(tmp_path / "cache"), offline=offline)
+        package = bundles.package(Incoming(NEVRA, "hello", "demo", "p/hello.rpm"))
+        assert bundles.fetch([package], Look.BESIDE)[package.key].bundle == b"junk"
+        return bundles.fetch([package], Look.MIRRORS)[package.key]
+
+    found = looks(offline=False)
+    assert set(found.attestations) == {attest(statement(), "marek")}
+    assert [note.partition(":")[0] for note in found.notes] == ["the bundle of the mirror 127.0.0.1/bad"]
+    assert site.count("/beyond/*") == 0 and site.count("*.msig") == 4
+    assert looks(offline=True).attestations == found.attestations and site.count("*.msig") == 4
 
 
 @pytest.mark.parametrize(
