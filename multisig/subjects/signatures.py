@@ -14,14 +14,15 @@ import binascii
 import os
 import struct
 from dataclasses import dataclass
-from typing import Dict, List, Tuple
-
-import rpm
+from typing import TYPE_CHECKING, Dict, List, Tuple
 
 from multisig.errors import MalformedRpmError, UnreadableError
 from multisig.subjects.framing import HEADER_MAGIC, LEAD_SIZE, MAX_SIGNATURE_DATA, MAX_SIGNATURE_TAGS
 from multisig.subjects.header import BIN, STRING_ARRAY
 from multisig.subjects.rpm import RpmSubject
+
+if TYPE_CHECKING:
+    import rpm
 
 # rpmtag.h, rpmSigTag_e.
 SIGTAG_DSA, SIGTAG_RSA, SIGTAG_OPENPGP = 267, 268, 278
