@@ -65,7 +65,7 @@ vectors: setup  ## the conformance vectors of rpm/v1 and of OpenPGP, into build
 	$(PYTHON) -m fixtures.openpgp build/openpgp-vectors
 
 SECONDS = 60
-fuzz: setup $(VENV)/fuzz  ## fuzz what reads RPMs, bundles, OpenPGP, policies and metadata, each for SECONDS=60
+fuzz: setup $(VENV)/fuzz  ## fuzz what reads RPMs, bundles, indexes, OpenPGP, policies and metadata, each for SECONDS=60
 	$(VENV)/bin/python -m fixtures.fuzz --seconds $(SECONDS)
 
 $(VENV)/fuzz: $(VENV)/done tests/requirements-fuzz.txt

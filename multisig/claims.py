@@ -11,6 +11,7 @@ from __future__ import annotations
 import operator
 import re
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Callable, Dict, List, Mapping, Optional, Protocol
 
 from multisig.errors import StatementError
@@ -146,9 +147,14 @@ class _Located:
     def __init__(self, data: bytes, start: int, names: List[bytes]) -> None:
         self._data = data
         self._starts: Dict[bytes, int] = {}
+        payloads = data.count(_WITH_PAYLOAD, start)
+        if payloads in (0, len(names)):
+            size = _LINE_SIZE + 1 + (_PAYLOAD_SIZE if payloads else 0)
+            self._starts = dict(zip(names, accumulate((len(name) + size for name in names), initial=start)))
+            return
         for name in names:
             self._starts[name] = start
-            start += _LINE_SIZE + len(name) + 1 + (_PAYLOAD_SIZE if data.startswith(_WITH_PAYLOAD, start) else 0)
+            start += _LINE_SIZE + 1 + len(name) + (_PAYLOAD_SIZE if data.startswith(_WITH_PAYLOAD, start) else 0)
 
     def named(self, name: str) -> Optional[Subject]:
         start = self._starts.get(name.encode("utf-8", "surrogatepass"))

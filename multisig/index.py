@@ -11,7 +11,7 @@ import bisect
 import json
 import re
 from dataclasses import dataclass
-from typing import Callable, Collection, Dict, Iterable, Iterator, List, Mapping, Tuple
+from typing import Callable, Collection, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from multisig import bundle, strictjson
 from multisig.bundle import MAX_ATTESTATIONS, MAX_SIGNATURES, Attestation
@@ -32,9 +32,20 @@ _SHOWN = 5
 # spelling, with a backslash before two characters only; and that has one in the line, unless the line uses \uXXXX.
 _NAME_IN_STATEMENT = re.compile(rb'"name":"([^"\\]*)"')
 _NAME_IN_LINE = re.compile(rb'\\"name\\":\\"([^"\\]*)\\"')
-_NAME_KEY = rb'\"name\":\"'
-_BEFORE_STATEMENT, _AFTER_LIST = b'{"statement":"{', b']}","signatures":['
+_NAME_KEY, _NAME_END = rb"\"name\":\"", rb"\""
 _OTHER_SPELLING = b"\\u"
+# Where a statement begins and ends in the usual line, and the first subject in it. In a string, quotes have backslashes
+# before them, so none of this can be a part of one.
+_BEFORE_STATEMENT, _AFTER_LIST = b'{"statement":"{', b']}","signatures":['
+_FIRST = re.compile(
+    rb'\\"subject\\":\[\{\\"digest\\":\{(?:\\"payload-sha256\\":\\"[0-9a-f]{64}\\",)?\\"sha256\\":\\"[0-9a-f]{64}\\",'
+    rb'\\"sha512\\":\\"[0-9a-f]{128}\\"\},\\"name\\":\\"([^"\\]*)\\"\}'
+)
+_LAST = re.compile(rb'\\"name\\":\\"([^"\\]*)\\"\}')
+# A source of its 4,096 characters, each escaped twice, ends before this.
+_FIRST_ENDS = 1 << 17
+# So many names are quicker looked for one by one than gathered from all of the list.
+_FEW = 3
 _ESCAPED = re.compile(r'["\\]')
 
 
@@ -90,9 +101,8 @@ def search(chunks: Iterable[bytes], names: Collection[str]) -> Found:
     found: Dict[str, List[Attestation]] = {name: [] for name in names}
     notes = _Notes()
     for number, line in _split(chunks, notes.add):
-        parsed_first = _OTHER_SPELLING in line
-        named = wanted.all if parsed_first else wanted.in_line(line)
-        named = [name for name in named if len(found[name]) < MAX_ATTESTATIONS]
+        possible, sure = wanted.in_line(line)
+        named = [name for name in possible if len(found[name]) < MAX_ATTESTATIONS]
         if not named:
             continue
         try:
@@ -100,7 +110,7 @@ def search(chunks: Iterable[bytes], names: Collection[str]) -> Found:
         except BundleError as error:
             notes.add(_malformed(number, error))
             continue
-        if parsed_first:
+        if not sure:
             present = wanted.in_statement(attestation.statement)
             named = [name for name in named if name in present]
         for name in named:
@@ -141,33 +151,34 @@ class _Wanted:
     """Names that are looked for, and how they are spelled in statements and in lines."""
 
     def __init__(self, names: Collection[str]) -> None:
-        self.all: Collection[str] = frozenset(names)
+        self._all: Collection[str] = frozenset(names)
         self._usual = {name.encode("utf-8", "surrogatepass"): name for name in names if not _ESCAPED.search(name)}
         self._sorted = sorted(self._usual)
         # As they stand in a statement, and as that stands in a line.
         inner = {name: f'"name":{json.dumps(name)}' for name in names if _ESCAPED.search(name)}
         self._escaped = {name: (text, json.dumps(text)[1:-1].encode("ascii")) for name, text in inner.items()}
 
-    def in_line(self, line: bytes) -> Collection[str]:
-        """The names that a line may be about; none is missed, unless the line has another spelling."""
-        if not self._escaped and self._all_beyond(line):
-            return ()
+    def in_line(self, line: bytes) -> Tuple[Collection[str], bool]:
+        """The names that a line may be about, and whether it is. None is missed, whatever the line's spelling."""
+        within = self._within(line)
+        if within is not None and not within:
+            return (), True
+        if _OTHER_SPELLING in line:
+            return self._all, False
+        if within is not None and len(within) <= _FEW:
+            return [self._usual[name] for name in within if _NAME_KEY + name + _NAME_END in line], True
         named = [self._usual[name] for name in self._usual.keys() & set(_NAME_IN_LINE.findall(line))]
-        return named + [name for name, (_, text) in self._escaped.items() if text in line]
+        return named + [name for name, (_, text) in self._escaped.items() if text in line], True
 
-    def _all_beyond(self, line: bytes) -> bool:
-        """Whether all names come before the first or after the last one of a statement's list, which is sorted.
-
-        False where that is not to be seen at once. In a string, quotes have backslashes before them: what is looked for
-        here cannot be a part of one.
-        """
-        end = line.rfind(_AFTER_LIST) if line.startswith(_BEFORE_STATEMENT) else -1
-        first = _NAME_IN_LINE.search(line, 0, end) if end >= 0 else None
-        last = _NAME_IN_LINE.match(line, line.rfind(_NAME_KEY, 0, end), end) if first is not None else None
+    def _within(self, line: bytes) -> Optional[Sequence[bytes]]:
+        """The names from the first to the last one of a statement's list, which is sorted; None where that is not to
+        be seen at once."""
+        end = line.rfind(_AFTER_LIST) if line.startswith(_BEFORE_STATEMENT) and not self._escaped else -1
+        first = _FIRST.search(line, 0, min(end, _FIRST_ENDS)) if end >= 0 else None
+        last = _LAST.fullmatch(line, max(0, line.rfind(_NAME_KEY, 0, end)), end) if first is not None else None
         if first is None or last is None:
-            return False
-        at = bisect.bisect_left(self._sorted, first[1])
-        return at == len(self._sorted) or self._sorted[at] > last[1]
+            return None
+        return self._sorted[bisect.bisect_left(self._sorted, first[1]) : bisect.bisect_right(self._sorted, last[1])]
 
     def in_statement(self, statement: str) -> Collection[str]:
         """The names that a canonical statement is about."""

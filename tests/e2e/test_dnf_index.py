@@ -232,3 +232,22 @@ def test_a_batch_is_one_statement_for_a_whole_repository(stage: Stage) -> None:
     found = json.loads(run(["zstd", "-dc", *(folder(stage, repo) / "repodata").glob(INDEX)]).out.splitlines()[1])
     assert len(json.loads(found["statement"])["subject"]) == 3
     assert len(found["signatures"]) == 3
+
+
+def test_an_index_that_spells_names_in_another_way_is_read_all_the_same(stage: Stage) -> None:
+    repo = stage.publish({"hello-1.0-1": THREE, "greet-1.0-1": THREE}, index=True)
+    content = run(["zstd", "-dc", *(folder(stage, repo) / "repodata").glob(INDEX)]).out
+    system = stage.system(without_bundles(stage, put(stage, repo, content.replace("hello", "h\\u0065llo").encode())))
+    result = system.dnf("install", "hello")
+    assert result.rc == 0 and system.installed() == INSTALLED, result.text
+
+
+def test_the_index_is_not_put_under_a_signature_that_is_there(stage: Stage) -> None:
+    repo = stage.publish({"hello-1.0-1": THREE})
+    person = stage.shop.people["simon"]
+    key = ["--key", person.fingerprint, "--gnupghome", str(person.home), "--channel", "demo-stable"]
+    multisig("release", "sign", *key, folder(stage, repo))
+    result = multisig("index", folder(stage, repo), check=False)
+    assert result.rc == 2 and "sign repomd.xml again" in result.err, result.text
+    system = stage.system(repo)
+    assert system.dnf("install", "hello").rc == 0

@@ -15,7 +15,7 @@ from fixtures.fuzz.__main__ import TARGETS
 from fixtures.fuzz.rpm_mutator import mutator
 from fixtures.fuzz.seeds import write_seeds
 from fixtures.vectors.base import base
-from multisig import bundle, openpgp
+from multisig import bundle, index, openpgp
 from multisig.errors import MalformedRpmError, MultisigError
 from multisig.subjects import manifest
 
@@ -70,6 +70,8 @@ def _understood(target: str, seed: bytes) -> None:
         bundle.parse(seed)
     elif target == "openpgp":
         openpgp.parse_public_key(seed, path="x") if b"PUBLIC" in seed else openpgp.parse_signature(seed)
+    elif target == "index":
+        assert list(index.attestations([seed], pytest.fail))
     elif target == "metadata":
         from multisig.metadata import listed_packages, parse_repomd
 

@@ -134,6 +134,17 @@ def test_a_list_that_begins_or_ends_with_the_name_has_it() -> None:
         assert search(written(*items), name, "0", "zz", "c-", "c-0:1-1.noarch.").attestations == {name: expected}
 
 
+def test_no_name_hides_beyond_the_first_or_the_last_that_is_plain_to_see() -> None:
+    names = [f"{letter}-0:1-1.noarch" for letter in "abc"]
+    item = attest(statement(*(Subject(name, digests(name)) for name in names)), "marek")
+    plain = index.line(item).decode()
+    for hidden in [*names, "subject", "name", "digest", "sha512"]:
+        spelled = plain.replace(hidden, escaped(hidden)).replace(f'"{escaped("name")}', '"name')
+        for name in names:
+            found = search(HEADER + spelled.encode() + b"\n", name)
+            assert found.attestations == {name: (item,)}, (hidden, name)
+
+
 NAMES = st.lists(st.text('ab"\\+', min_size=1, max_size=3).map("{}-0:1-1.noarch".format), min_size=1, max_size=4)
 
 
