@@ -21,6 +21,7 @@ from multisig.merging import Dropped, sound_parts
 from multisig.metadata import MAX_REPOMD, REPOMD, parse_repomd
 from multisig.repomd import NewRecord, with_record
 from multisig.statement import Kind, parse
+from multisig.subjects import Progress
 from multisig.subjects.embedded import read_embedded
 from multisig.unpack import unpacked, zstd
 
@@ -51,16 +52,23 @@ class Written:
     warnings: Tuple[str, ...] = ()
 
 
-def gather(repository: str) -> Gathered:
+def count_files(repository: str) -> int:
+    """How many files ``gather`` looks into. Raises UnreadableError."""
+    return sum(1 for _ in _files(repository))
+
+
+def gather(repository: str, *, progress: Optional[Progress] = None) -> Gathered:
     """Everything about RPMs in the ``*.msig`` files of a repository, and in the bundles that its RPMs carry; the
     folders within it included.
 
     Bundles beside a file have their size bounded, as a reader would; a batch's, which lies beside none, may be as large
-    as an index. Raises UnreadableError where a file or folder cannot be read.
+    as an index. ``progress`` is told of each file. Raises UnreadableError where a file or folder cannot be read.
     """
     gathered = Gathered()
     parts: List[Attestation] = []
     for path in _files(repository):
+        if progress is not None:
+            progress(1)
         shown = os.path.relpath(path, repository)
         limit = MAX_INDEX
         if path.endswith(_RPM):

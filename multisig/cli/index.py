@@ -7,12 +7,14 @@ import argparse
 import os
 import sys
 import time
+from functools import partial
 
 from multisig.cli.merge import say
+from multisig.cli.progress import progress
 from multisig.cli.subject import hush_librpm
 from multisig.errors import IndexFormatError, MetadataError
 from multisig.files import locked
-from multisig.indexing import gather, put_index
+from multisig.indexing import count_files, gather, put_index
 from multisig.text import plain
 
 
@@ -20,7 +22,8 @@ def run(options: argparse.Namespace) -> int:
     """0 the repository's evidence is in its metadata."""
     hush_librpm()
     with locked(os.path.join(options.repository, "repodata")):
-        gathered = gather(options.repository)
+        with progress("indexing", partial(count_files, options.repository)) as bar:
+            gathered = gather(options.repository, progress=bar)
         try:
             written = put_index(options.repository, gathered.attestations, now=int(time.time()))
         except (IndexFormatError, MetadataError) as error:
