@@ -101,18 +101,18 @@ def search(chunks: Iterable[bytes], names: Collection[str]) -> Found:
     found: Dict[str, List[Attestation]] = {name: [] for name in names}
     notes = _Notes()
     for number, line in _split(chunks, notes.add):
-        possible, sure = wanted.in_line(line)
-        named = [name for name in possible if len(found[name]) < MAX_ATTESTATIONS]
-        if not named:
+        possible = wanted.in_line(line)
+        named = [name for name in possible or () if len(found[name]) < MAX_ATTESTATIONS]
+        if possible is not None and not named:
             continue
         try:
             attestation = parse_line(line)
         except BundleError as error:
             notes.add(_malformed(number, error))
             continue
-        if not sure:
+        if possible is None:
             present = wanted.in_statement(attestation.statement)
-            named = [name for name in named if name in present]
+            named = [name for name in present if len(found[name]) < MAX_ATTESTATIONS]
         for name in named:
             found[name].append(attestation)
     return Found({name: tuple(items) for name, items in found.items() if items}, notes.texts())
@@ -151,24 +151,23 @@ class _Wanted:
     """Names that are looked for, and how they are spelled in statements and in lines."""
 
     def __init__(self, names: Collection[str]) -> None:
-        self._all: Collection[str] = frozenset(names)
         self._usual = {name.encode("utf-8", "surrogatepass"): name for name in names if not _ESCAPED.search(name)}
         self._sorted = sorted(self._usual)
         # As they stand in a statement, and as that stands in a line.
         inner = {name: f'"name":{json.dumps(name)}' for name in names if _ESCAPED.search(name)}
         self._escaped = {name: (text, json.dumps(text)[1:-1].encode("ascii")) for name, text in inner.items()}
 
-    def in_line(self, line: bytes) -> Tuple[Collection[str], bool]:
-        """The names that a line may be about, and whether it is. None is missed, whatever the line's spelling."""
+    def in_line(self, line: bytes) -> Optional[Collection[str]]:
+        """The names that a line is about; None where its spelling hides them, and its statement has to be asked."""
         within = self._within(line)
         if within is not None and not within:
-            return (), True
+            return ()
         if _OTHER_SPELLING in line:
-            return self._all, False
+            return None
         if within is not None and len(within) <= _FEW:
-            return [self._usual[name] for name in within if _NAME_KEY + name + _NAME_END in line], True
+            return [self._usual[name] for name in within if _NAME_KEY + name + _NAME_END in line]
         named = [self._usual[name] for name in self._usual.keys() & set(_NAME_IN_LINE.findall(line))]
-        return named + [name for name, (_, text) in self._escaped.items() if text in line], True
+        return named + [name for name, (_, text) in self._escaped.items() if text in line]
 
     def _within(self, line: bytes) -> Optional[Sequence[bytes]]:
         """The names from the first to the last one of a statement's list, which is sorted; None where that is not to

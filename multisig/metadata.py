@@ -41,6 +41,9 @@ T = TypeVar("T")
 
 _ZCHUNK = "_zck"
 _MAX_RECORDS = 256
+# What is read lies three deep, and a checksum is short; every step here is bounded by these.
+_MAX_DEPTH = 32
+_MAX_TEXT = 1024
 _MAX_ENTRY = 64 << 20
 _MAX_PRIMARY = 4 << 30
 _HEX = re.compile(r"[0-9a-f]{56,128}\Z")
@@ -117,6 +120,8 @@ class _RepomdReader:
 
     def start(self, name: str, attributes: Dict[str, str]) -> None:
         name = name.rpartition(" ")[2]
+        if len(self._path) >= _MAX_DEPTH:
+            raise MetadataError("repomd.xml is nested too deep", expected=f"at most {_MAX_DEPTH} elements")
         self._path.append(name)
         if self._path[0] != "repomd":
             raise MetadataError("not a repomd.xml", expected="<repomd>", got=ascii(name)[:80])
@@ -140,6 +145,8 @@ class _RepomdReader:
     def text(self, data: str) -> None:
         if self._path[:-1] == ["repomd", "data"] and self._path[-1] in ("checksum", "open-checksum"):
             self._fields[self._path[-1]] += data
+            if len(self._fields[self._path[-1]]) > _MAX_TEXT:
+                raise MetadataError(f"a record of repomd.xml has a {self._path[-1]} that is too long")
 
     def end(self, _: str) -> None:
         if self._path == ["repomd", "data"]:

@@ -247,6 +247,16 @@ def test_an_index_cannot_make_a_package_take_for_ever() -> None:
     }
 
 
+def test_odd_spellings_do_not_cost_a_look_at_each_name() -> None:
+    """Lines that any name could hide in, times the packages of a large upgrade, took a minute."""
+    names = [f"{number}-0:1-1.noarch" for number in range(5000)]
+    odd = b'{"statement":"\\u0061' + b"x" * 240 + b'"}\n'
+    started = time.process_time()
+    found = index.search([HEADER, b"\n", odd * 20_000, index.line(HELLO)], [*names, NEVRA])
+    assert time.process_time() - started < 4
+    assert found.attestations == {NEVRA: (HELLO,)}
+
+
 def test_a_bomb_ends_at_the_limit() -> None:
     taken = 0
 

@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import lzma
 import subprocess
+import time
 from pathlib import Path
 from typing import Callable, Dict, List, Optional
 
@@ -101,6 +102,10 @@ REPOMDS: Dict[str, bytes] = {
     "a checksum of another type's length": repomd(record(checksum=f'<checksum type="sha512">{HEX}</checksum>')),
     "a checksum of other digits": repomd(record(checksum=f'<checksum type="sha256">{"g" * 64}</checksum>')),
     "the same type twice": repomd(record(), record(href="repodata/other.xml")),
+    "nested without an end": b"<repomd>" + b"<a>" * (MAX_REPOMD // 3 - 8),
+    "a checksum of millions of lines": repomd(
+        record(checksum='<checksum type="sha256">' + "\n" * (3 << 20) + "</checksum>")
+    ),
     "300 records": repomd(*(record(f"kind{number}") for number in range(300))),
 }
 
@@ -109,6 +114,15 @@ REPOMDS: Dict[str, bytes] = {
 def test_a_repomd_xml_that_can_be_read_in_two_ways_is_refused(data: bytes) -> None:
     with pytest.raises(MetadataError):
         parse_repomd(data)
+
+
+@pytest.mark.parametrize("what", ["nested without an end", "a checksum of millions of lines"])
+def test_no_repomd_xml_takes_a_place_of_bundles_for_ever(what: str) -> None:
+    """4 MiB of either took hours and minutes, and nobody has to have signed them."""
+    started = time.process_time()
+    with pytest.raises(MetadataError, match="too deep|too long"):
+        parse_repomd(REPOMDS[what])
+    assert time.process_time() - started < 2
 
 
 @pytest.mark.parametrize("href", ["/etc/shadow", "../a", "repodata/../../a", "a/..", "a\\..\\b", "..", "a&#0;b"])
