@@ -35,15 +35,17 @@ _OTHER_COMMANDS = ("downgrade", "reinstall", "history", "remove", "autoremove", 
 _MOST = 20_000
 
 Handles = Set["dnf.package.Package"]
+Held = Dict["dnf.package.Package", HeldBack]
 
 
 def hold_back(base: "dnf.Base", cli: Any, say: Callable[[str], None]) -> None:
     """Leave packages out of the sack. ``cli`` is dnf's command line, None where a program uses dnf's library.
 
     Steps: 1. What the command might take in, newer than what is installed, is looked up in the indexes. 2. What lacks
-    people's signatures is left out, unless it was asked for by a name that nothing else has: that is to be refused with
-    the reason, and not to be unknown. 3. So is what cannot be installed without it. 4. So is everything older than what
-    is installed: nothing is downgraded because something else was held back. 5. It is said.
+    people's signatures is left out, and what cannot be installed without it. 3. What was asked for by a name that
+    nothing else has stays, with what it needs: it is to be refused with the reason, and not to be unknown. 4. All that
+    is older than what is installed is left out: nothing is downgraded because something else was held back. 5. It is
+    said.
     """
     command = getattr(cli, "command", None)
     config = load_config(base.conf.pluginconfpath)
@@ -53,16 +55,13 @@ def hold_back(base: "dnf.Base", cli: Any, say: Callable[[str], None]) -> None:
     if not options.candidates:
         return
     lacking = _lacking(base, config, options.candidates)
-    out = {handle: held for handle, held in lacking.items() if handle not in options.without_others(lacking)}
-    if not out:
-        return
     before = base.sack.get_excludes()
     try:
-        base.sack.add_excludes(options.query(out))
-        _left_without(base, options, out)
-        base.sack.add_excludes(options.older())
+        out = _leave_out(base, options, lacking)
+        if out:
+            base.sack.add_excludes(options.older())
     except BaseException:
-        base.sack.set_excludes(_everything(base).filterm(pkg=before))
+        _restore(base, before)
         raise
     told = [held for handle, held in out.items() if handle in options.wanted]
     if told:
@@ -93,9 +92,9 @@ class _Options:
         """A query that finds these packages."""
         return self._sack.query().filterm(pkg=list(handles))
 
-    def without_others(self, lacking: Mapping["dnf.package.Package", object]) -> Handles:
-        """What was asked for by names that nothing has but what is ``lacking``."""
-        return {handle for found in self._asked if found and found <= lacking.keys() for handle in found}
+    def without_others(self, out: Held) -> Handles:
+        """What was asked for by names that nothing has but what is ``out``."""
+        return {handle for found in self._asked if found and found <= out.keys() for handle in found}
 
     def older(self) -> "dnf.query.Query":
         """What is older than what is installed, and was not asked for."""
@@ -127,7 +126,7 @@ class _Indexes:
         return self._sources.fetch(packages, look) if look is Look.INDEX else {}
 
 
-def _lacking(base: "dnf.Base", config: Config, handles: Handles) -> Dict["dnf.package.Package", HeldBack]:
+def _lacking(base: "dnf.Base", config: Config, handles: Handles) -> Held:
     sources, releases = Sources(base, {}, config.bundles), Releases(base, Journal(config.journal))
     by_key = dict(enumerate(sorted(handles)))
     packages = [package_of(key, handle) for key, handle in by_key.items()]
@@ -143,21 +142,45 @@ def _lacking(base: "dnf.Base", config: Config, handles: Handles) -> Dict["dnf.pa
     return {by_key[key]: HeldBack(item.name, item.origin, item.message) for key, item in verdicts.items()}
 
 
-def _left_without(base: "dnf.Base", options: _Options, out: Dict["dnf.package.Package", HeldBack]) -> None:
-    """Leave out as well what requires something that nothing provides but what is ``out``, to which it is added."""
+def _leave_out(base: "dnf.Base", options: _Options, lacking: Held) -> Held:
+    """Exclude from the sack what is ``lacking``, and so on: what is out in the end."""
+    before = base.sack.get_excludes()
+    spared: Handles = set()
+    while True:
+        out = {handle: held for handle, held in lacking.items() if handle not in spared}
+        base.sack.add_excludes(options.query(out))
+        needed = _left_without(base, options, out)
+        in_vain = options.without_others(out)
+        if not in_vain:
+            return out
+        while in_vain:
+            spared |= in_vain
+            in_vain = {handle for item in in_vain for handle in needed.get(item, ())} - spared
+        _restore(base, before)
+
+
+def _left_without(base: "dnf.Base", options: _Options, out: Held) -> Dict["dnf.package.Package", Handles]:
+    """Exclude as well what requires something that nothing provides but what is ``out``, and add it to that. For each
+    what would provide what it requires."""
+    needed: Dict["dnf.package.Package", Handles] = {}
     gone: Handles = set(out)
     while gone:
         provided = [item for handle in gone for item in handle.provides]
-        requiring = options.query(options.candidates).filter(requires=provided)
         gone = set()
-        for handle in requiring:
+        for handle in options.query(options.candidates).filter(requires=provided):
             unmet = [item for item in handle.requires if not base.sack.query().filterm(provides=item)]
-            missing = _everything(base).filterm(pkg=list(out), provides=unmet) if unmet else None
+            missing = set(_everything(base).filterm(pkg=list(out), provides=unmet)) if unmet else set()
             if missing:
-                message = f"needs {package_of(0, missing[0]).nevra}, which is held back"
+                needed[handle] = missing
+                message = f"needs {package_of(0, min(missing)).nevra}, which is held back"
                 out[handle] = HeldBack(package_of(0, handle).nevra, handle.reponame, message)
                 gone.add(handle)
         base.sack.add_excludes(options.query(gone))
+    return needed
+
+
+def _restore(base: "dnf.Base", excludes: Sequence["dnf.package.Package"]) -> None:
+    base.sack.set_excludes(_everything(base).filterm(pkg=list(excludes)))
 
 
 def _everything(base: "dnf.Base") -> "dnf.query.Query":

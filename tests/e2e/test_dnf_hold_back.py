@@ -261,6 +261,15 @@ def test_what_needs_something_that_is_held_back_is_held_back_too(stage: Stage) -
     assert f"needs-0:2.0-1.noarch: needs {HELLO2}, which is held back" in result.text, result.text
 
 
+def test_what_was_asked_for_and_needs_something_that_is_held_back_is_refused_with_the_reason(stage: Stage) -> None:
+    mirror = Mirror(stage, {"hello-1.0-1": THREE, "hello-2.0-1": TWO})
+    with_needs(stage, mirror, "needs-2.0-1")
+    on = system(stage, mirror.repo)
+    result = on.dnf("install", "needs")
+    assert refused(result, HELLO2, "needs 1 more of: rafal") and not versions(on), result.text
+    assert "No match" not in result.text
+
+
 def test_an_upgrade_whose_new_dependency_lacks_signatures_waits(stage: Stage) -> None:
     mirror = Mirror(stage, {"hello-1.0-1": THREE, "hello-1.0-2": THREE, "greet-1.0-1": TWO})
     with_needs(stage, mirror, "needs-1.0-1", "needs-3.0-1")

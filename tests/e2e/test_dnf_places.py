@@ -13,6 +13,7 @@ import pytest
 from fixtures.installroot import Installroot, Repo
 from fixtures.running import Result, multisig, run
 from fixtures.server import Fault
+from fixtures.workshop import RECIPES
 from tests.e2e.conftest import THREE, TWO, Stage
 
 HELLO = "hello-0:1.0-1.noarch"
@@ -165,6 +166,21 @@ def test_a_broken_site_takes_nothing_away_and_is_no_error(stage: Stage, fault: F
 def test_a_broken_site_lets_nothing_in(stage: Stage, fault: Fault) -> None:
     folder = elsewhere(stage)
     stage.server.fault("*/rebuilders/*", fault)
+    on = system(stage, site(stage, folder))
+    result = on.dnf("install", "hello")
+    assert refused(result, on), result.text
+
+
+@pytest.mark.parametrize("index", [False, True], ids=["bundles", "index"])
+@pytest.mark.parametrize("other", ["hello-2.0-1", "greet-1.0-1", "another channel"])
+def test_evidence_under_a_false_name_or_for_another_channel_approves_nothing(
+    stage: Stage, other: str, index: bool
+) -> None:
+    folder = elsewhere(stage)
+    bundle = stage.shop.bundle(other, THREE) if other in RECIPES else stage.shop.bundle("hello-1.0-1", THREE, "demo-x")
+    shutil.copyfile(bundle, folder / FILE)
+    if index:
+        with_index(folder)
     on = system(stage, site(stage, folder))
     result = on.dnf("install", "hello")
     assert refused(result, on), result.text
