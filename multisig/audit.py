@@ -90,7 +90,7 @@ class Auditor:
             return Case(package.nevra, kept.origin, rules, None, problem=kept.held.problem)
         channels = frozenset(rule.channel for rule in rules if rule.channel is not None)
         wanted = Wanted(Kind.RPM, subject.name, subject.digests, channels)
-        evidence = collect(kept.held.together, self._policy, wanted, self._now)
+        evidence = collect(kept.held.together, self._policy, wanted, self._now, starts=kept.held.starts)
         return Case(package.nevra, kept.origin, rules, evidence, list(evidence.candidates), bundle=kept.held.together)
 
     def _conclude(self, item: _Asked) -> Verdict:

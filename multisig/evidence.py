@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Callable, Dict, FrozenSet, Iterator, List, Optional, Set, Tuple, Union
+from typing import Callable, Collection, Dict, FrozenSet, Iterator, List, Optional, Set, Tuple, Union
 
 from multisig.bundle import Attestation, Bundle
 from multisig.claims import Claims, claims
@@ -21,6 +21,8 @@ from multisig.statement import Digests, Kind, Statement, Subject
 
 MAX_TRIES = 4
 _CACHED_TEXTS = 4096
+# As many as several sources at their limits can send of one package: each content that they give has them read again.
+_CACHED_SIGNATURES = 1 << 15
 # A batch's statement takes over 1 MB of memory, and an index cannot hold many more of that size than this.
 _LARGE = 64 << 10
 _CACHED_LARGE = 128
@@ -95,20 +97,29 @@ class Evidence:
 
 @dataclass
 class _Tried:
-    """What has been taken of one statement's signatures, wherever in the bundle the statement stands."""
+    """What has been taken of one statement's signatures, wherever in the bundle the statement stands.
+
+    Each source has its own ``tries``: with bad signatures one would take away what another brings otherwise.
+    """
 
     tries: Dict[str, int] = field(default_factory=dict)
     packets: Set[bytes] = field(default_factory=set)
 
 
-def collect(bundle: Bundle, policy: Policy, wanted: Wanted, now: int) -> Evidence:
-    """Everything in the bundle that speaks of the subject, in the bundle's order; nonsense in it never raises."""
+def collect(bundle: Bundle, policy: Policy, wanted: Wanted, now: int, *, starts: Collection[int] = ()) -> Evidence:
+    """Everything in the bundle that speaks of the subject, in the bundle's order; nonsense in it never raises.
+
+    ``starts``: the places in the bundle from which on it holds what another source has sent.
+    """
     candidates: List[Candidate] = []
     others: List[Candidate] = []
     notes: List[Note] = []
     named_otherwise = False
     tried: Dict[str, _Tried] = {}
     for number, attestation in enumerate(bundle.attestations):
+        if number in starts:
+            for each in tried.values():
+                each.tries.clear()
         statement = _claims(attestation.statement)
         if isinstance(statement, str):
             notes.append(Note(number, None, f"a statement: {statement}"))
@@ -190,7 +201,6 @@ def _signatures(
         if signature.packet in so_far.packets:
             yield Note(number, place, "the same signature once more", told=False)
             continue
-        so_far.packets.add(signature.packet)
         named = policy.keys_by_id.get(signature.issuer_keyid or "", ())
         owners = [(signer, key) for signer, key in named if key.public.could_have_issued(signature)]
         if not owners:
@@ -203,6 +213,7 @@ def _signatures(
                 yield Note(number, place, f"{signer.name}: more than {MAX_TRIES} signatures on one statement")
             else:
                 so_far.tries[signer.name] += 1
+                so_far.packets.add(signature.packet)
                 yield Candidate(
                     signer.name, key, signature, statement.data, statement.identifier, statement.channel, subject,
                     (number, place),
@@ -256,7 +267,7 @@ _small = lru_cache(maxsize=_CACHED_TEXTS)(_parsed)
 _large = lru_cache(maxsize=_CACHED_LARGE)(_parsed)
 
 
-@lru_cache(maxsize=_CACHED_TEXTS)
+@lru_cache(maxsize=_CACHED_SIGNATURES)
 def _signature(armored: str) -> Union[Signature, str]:
     try:
         return parse_signature(armored)

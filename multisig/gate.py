@@ -200,7 +200,7 @@ class Gate:
         case = Case(name, name, (rule,), None, kind=kind, problem=held.problem, lapsed_count=lapsed_count)
         if held.together is not None:
             wanted = Wanted(kind, name, digests, frozenset({channel}), objection)
-            case.evidence = collect(held.together, self._policy, wanted, self._now)
+            case.evidence = collect(held.together, self._policy, wanted, self._now, starts=held.starts)
             case.untried = list(case.evidence.candidates)
         self._checker.verify([case])
         return self._conclude(case, held, digests)
@@ -381,7 +381,8 @@ class Gate:
         if held.together is None:
             return Case(name, origin, rules, None, kind=kind, problem=held.problem)
         channels = frozenset(rule.channel for rule in rules if rule.channel is not None)
-        evidence = collect(held.together, self._policy, Wanted(kind, name, digests, channels), self._now)
+        wanted = Wanted(kind, name, digests, channels)
+        evidence = collect(held.together, self._policy, wanted, self._now, starts=held.starts)
         return Case(name, origin, rules, evidence, list(evidence.candidates), kind=kind, bundle=held.together)
 
     def _conclude(self, case: Case, held: Held, digests: Optional[Digests]) -> Judged:
@@ -408,8 +409,6 @@ def _settled(judged: Judged) -> "Future[Judged]":
     future: "Future[Judged]" = Future()
     future.set_result(judged)
     return future
-
-
 
 
 def _not_the_planned(package: Package, found: str) -> Verdict:

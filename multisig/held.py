@@ -33,11 +33,13 @@ class Find:
 
     ``bundle``: the bytes beside the package, at most bundle.MAX_BUNDLE + 1 of them. ``attestations``: from elsewhere,
     of the right shape, and the same objects for every package that they are about. ``notes``: what was passed over.
+    ``starts``: the places among the attestations from which on they are another source's (see evidence.collect).
     """
 
     bundle: Optional[bytes] = None
     attestations: Tuple[Attestation, ...] = ()
     notes: Tuple[str, ...] = ()
+    starts: Tuple[int, ...] = ()
 
 
 def from_mirror(mirror: str, data: Optional[bytes]) -> Find:
@@ -52,7 +54,9 @@ def from_mirror(mirror: str, data: Optional[bytes]) -> Find:
 def join(one: Find, other: Find) -> Find:
     """What two looks brought that are one to the gate; at most one of them has found a bundle."""
     found = one.bundle if one.bundle is not None else other.bundle
-    return Find(found, one.attestations + other.attestations, one.notes + other.notes)
+    before = len(one.attestations)
+    starts = (*one.starts, before, *(before + place for place in other.starts))
+    return Find(found, one.attestations + other.attestations, one.notes + other.notes, starts)
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,8 @@ class Held:
     """What is known of one package's evidence: the raw bundles, what they hold together, or why they hold nothing.
 
     ``used`` are the bytes that stand for ``raw``; ``shared`` is what came from elsewhere. ``together`` is both, what is
-    shared first: it is likely to have been verified for another package; None where there is nothing.
+    shared first: it is likely to have been verified for another package; None where there is nothing. ``starts`` are
+    the places in that at which each source begins.
     """
 
     raw: Tuple[bytes, ...] = ()
@@ -69,9 +74,13 @@ class Held:
     together: Optional[Bundle] = None
     problem: Optional[str] = None
     notes: Tuple[str, ...] = ()
+    starts: Tuple[int, ...] = ()
 
 
-def hold(raw: Tuple[bytes, ...], shared: Tuple[Attestation, ...] = (), notes: Tuple[str, ...] = ()) -> Held:
+def hold(
+    raw: Tuple[bytes, ...], shared: Tuple[Attestation, ...] = (), notes: Tuple[str, ...] = (),
+    starts: Tuple[int, ...] = (),
+) -> Held:  # fmt: skip
     """Parse raw bundles as one, beside what is shared. A malformed one takes nothing away from the others."""
     parsed: Dict[bytes, Bundle] = {}
     problem = None
@@ -81,27 +90,33 @@ def hold(raw: Tuple[bytes, ...], shared: Tuple[Attestation, ...] = (), notes: Tu
         except BundleError as error:
             problem = str(error)
     if not parsed:
-        return Held(raw, None, shared, Bundle(shared) if shared else None, problem, notes)
-    used, own = _as_one(parsed)
-    return Held(raw, used, shared, Bundle(shared + own.attestations), None, notes)
+        return Held(raw, None, shared, Bundle(shared) if shared else None, problem, notes, starts)
+    together = shared
+    for own in parsed.values():
+        starts += (len(together),)
+        together += own.attestations
+    return Held(raw, _as_one(parsed), shared, Bundle(together), None, notes, starts)
 
 
 def extend(held: Held, find: Find) -> Held:
     """What is held with what was found: the same object where that adds nothing."""
-    shared = held.shared + tuple(item for item in find.attestations if item not in held.shared)
+    shared, starts = held.shared, tuple(place for place in held.starts if place < len(held.shared))
+    for place, item in enumerate(find.attestations):
+        if place == 0 or place in find.starts:
+            starts += (len(shared),)
+        if item not in held.shared:
+            shared += (item,)
     raw = held.raw if find.bundle is None or find.bundle in held.raw else (find.bundle, *held.raw)
     notes = tuple(dict.fromkeys(held.notes + find.notes))
     if (raw, shared, notes) == (held.raw, held.shared, held.notes):
         return held
-    return hold(raw, shared, notes)
+    return hold(raw, shared, notes, starts)
 
 
-def _as_one(parsed: Dict[bytes, Bundle]) -> Tuple[bytes, Bundle]:
-    first, only = next(iter(parsed.items()))
+def _as_one(parsed: Dict[bytes, Bundle]) -> bytes:
     if len(parsed) > 1:
         try:
-            union = bundles.merge(parsed.values())
-            return bundles.encode(union), union
+            return bundles.encode(bundles.merge(parsed.values()))
         except BundleError:
             pass  # together they are too large: the newest alone
-    return first, only
+    return next(iter(parsed))

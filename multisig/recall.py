@@ -61,7 +61,9 @@ class Recall:
             shared: Dict[Attestation, None] = {}
             for identifier in dict.fromkeys(word for row in rows for word in str(row[2]).split("\n") if word):
                 shared.update(dict.fromkeys(self._attestations(identifier)))
-            return Kept(str(rows[0][0]), hold(raw, tuple(shared)), rows[0][1] == "exempt")
+            # Which of them came together is not kept: each has its own tries.
+            held = hold(raw, tuple(shared), starts=tuple(range(len(shared))))
+            return Kept(str(rows[0][0]), held, rows[0][1] == "exempt")
         except (sqlite3.Error, TypeError) as error:
             raise JournalError(f"the journal cannot be read: {error}", path=self._path) from None
 

@@ -110,7 +110,17 @@ class Repositories:
         return bool(new)
 
     def _judge(self, metadata: Metadata, channel: str, asked: ReleaseRequirement) -> ReleaseStanding:
+        """By all bundles as one, or where that does not do by each alone: bad signatures that a mirror sends take
+        nothing away from what another does."""
         held = self._held.get(metadata, Held())
+        standing = self._judge_held(held, metadata, channel, asked)
+        for raw in held.raw if len(held.raw) > 1 else ():
+            if not standing.good:
+                alone = self._judge_held(hold((raw,)), metadata, channel, asked)
+                standing = alone if alone.good else standing
+        return standing
+
+    def _judge_held(self, held: Held, metadata: Metadata, channel: str, asked: ReleaseRequirement) -> ReleaseStanding:
         if held.together is None:
             return no_release(metadata.repo, channel, held.problem)
         digests = repomd_digests(metadata.repomd)

@@ -24,6 +24,7 @@ from multisig.statement import encode as encode_statement
 from multisig.verdict import Code
 from tests.unit.core import CHANNEL, NOW, FakeEngine, FakeSource, attest, bundle, leaf, policy, rule
 from tests.unit.gate_bench import at_hand, build_packages, code, planned, signed
+from tests.unit.test_gate_shared import Dated
 from tests.unit.test_metadata import entry, primary, record, repomd
 
 ASKED = ReleaseRequirement(leaf(2, ("joanna", "simon"), "release"), 14 * DAY)
@@ -216,6 +217,16 @@ def test_a_mirror_that_answers_with_what_is_of_no_use_does_not_end_the_search(tm
     mirror = Mirror(metadata, b"junk", old, [b"[", old, good])
     assert code(judged(hello, mirror)) is Code.OK
     assert mirror.asked == [Look.BESIDE, Look.AFRESH, Look.MIRRORS]
+
+
+def test_bad_signatures_of_one_mirror_take_nothing_from_what_another_sends(tmp_path: Path, hello: Rpm) -> None:
+    metadata = repository(tmp_path, hello)
+    good = release(metadata, *RELEASERS)
+    bad = [attest(good.statement, name, created=at).signatures[0] for name in RELEASERS for at in range(1, 9)]
+    floods = [bundle(Attestation(good.statement, tuple(bad[at::2]))) for at in range(2)]
+    mirror = Mirror(metadata, floods[0], mirrors=[floods[1], bundle(good)])
+    gate = Gate(POLICY, Dated(), now=NOW, workers=2, releases=mirror)
+    assert code(at_hand(hello, signed(hello, *BUILDERS), gate=gate)) is Code.OK
 
 
 def test_each_place_is_asked_once_however_many_rules_there_are(tmp_path: Path, hello: Rpm) -> None:

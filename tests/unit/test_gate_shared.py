@@ -8,12 +8,14 @@ from typing import Dict, List
 import pytest
 
 from fixtures.rpmedit import Rpm
-from multisig.bundle import Attestation
+from multisig import bundle as bundles
+from multisig.bundle import Attestation, Bundle
 from multisig.gate import Gate, Judged, Package
+from multisig.held import Find, Held, extend, join
 from multisig.openpgp import Checked, Outcome, PublicKey, Signature
 from multisig.statement import Subject
 from multisig.verdict import Code
-from tests.unit.core import NOW, PEOPLE, FakeEngine, FakeSource, attest, digests, statement
+from tests.unit.core import EARLIER, NOW, PEOPLE, FakeEngine, FakeSource, attest, digests, statement
 from tests.unit.gate_bench import POLICY, at_hand, build_packages, code, planned, signed, text_for
 
 
@@ -72,12 +74,61 @@ def test_one_persons_word_counts_once_wherever_it_stands(hello: Rpm) -> None:
     assert found.verdict.signers == ("marek",)
 
 
-def test_the_same_statement_in_both_places_gets_its_four_tries_once(hello: Rpm) -> None:
+def junk(hello: Rpm, *names: str) -> Attestation:
+    """Twenty bad signatures of each, over the very statement that they did sign."""
     text = text_for(hello)
-    many = Attestation(text, tuple(attest(text, "marek", created=number).signatures[0] for number in range(60)))
+    numbers = range(1, 1 + 60 // len(names))
+    return Attestation(text, tuple(attest(text, name, created=at).signatures[0] for name in names for at in numbers))
+
+
+def test_the_same_statement_twice_in_one_place_gets_its_four_tries_once(hello: Rpm) -> None:
+    many = junk(hello, "marek")
     engine = FakeEngine({"marek": Outcome.BAD})
     at_hand(hello, source=FakeSource({1: signed(hello, "marek")}, elsewhere={1: (many, many)}), engine=engine)
-    assert len(engine.tried) == 4
+    assert len(engine.tried) == 4 + 1
+
+
+class Dated(FakeEngine):
+    """Finds those signatures good that are dated as people's are here, and not as junk is."""
+
+    def verify(self, data: bytes, signature: Signature, key: PublicKey) -> Checked:
+        checked = super().verify(data, signature, key)
+        return checked if signature.created >= EARLIER else Checked(Outcome.BAD, "made up")
+
+
+def test_bad_signatures_in_an_index_take_no_ones_vote_away(hello: Rpm) -> None:
+    """Who may put an index anywhere could else keep a package out that enough people have signed."""
+    people = PEOPLE[:3]
+    source = FakeSource({1: signed(hello, *people)}, elsewhere={1: (junk(hello, *people),)})
+    found = at_hand(hello, source=source, engine=Dated())
+    assert (code(found), set(found.verdict.signers)) == (Code.OK, set(people))
+    with Gate(POLICY, Dated(), now=NOW, workers=2) as gate:
+        source = FakeSource({1: signed(hello, *people)}, elsewhere={1: (junk(hello, *people),)})
+        assert gate.judge_planned([planned("hello")], source)[0].verdict.accepted
+
+
+def test_bad_signatures_in_a_cached_bundle_take_no_ones_vote_away(hello: Rpm) -> None:
+    people = PEOPLE[:3]
+    cached = bundles.encode(Bundle((junk(hello, *people),)))
+    found = at_hand(hello, source=FakeSource({1: cached}, {1: signed(hello, *people)}), engine=Dated())
+    assert (code(found), set(found.verdict.signers)) == (Code.OK, set(people))
+
+
+def test_a_place_that_sends_a_persons_signature_after_bad_ones_does_not_hide_it_elsewhere(hello: Rpm) -> None:
+    people = PEOPLE[:3]
+    bad, good = junk(hello, *people), bundles.parse(signed(hello, *people)).attestations[0]
+    mixed = Attestation(bad.statement, bad.signatures + good.signatures)
+    found = at_hand(hello, source=FakeSource({1: signed(hello, *people)}, elsewhere={1: (mixed,)}), engine=Dated())
+    assert code(found) is Code.OK
+
+
+def test_each_mirror_and_each_place_has_its_own_tries(hello: Rpm) -> None:
+    people = PEOPLE[:3]
+    bad, good = junk(hello, *people), attest(text_for(hello), *people)
+    both = join(join(Find(), Find(attestations=(bad,))), Find(attestations=(good,)))
+    held = extend(extend(Held(), Find(attestations=(bad,))), both)
+    assert held.shared == (bad, good)
+    assert set(held.starts) == {0, 1}
 
 
 def test_a_batch_is_verified_once_for_all_its_packages() -> None:
