@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from datetime import datetime, timezone
-from typing import Dict, Optional, Sequence
+from typing import Callable, Dict, Optional, Sequence
 
 from multisig.errors import MultisigError, UsageError
 from multisig.verdict import Verdict
@@ -22,6 +23,13 @@ def moment(text: str, option: str = "--at") -> int:
     except (ValueError, OverflowError):
         wanted = "ISO 8601, as 2026-01-31T12:00:00Z"
         raise UsageError(f"{option} is not a time", expected=wanted, got=ascii(text)) from None
+
+
+def later_clock(now: int) -> Callable[[], float]:
+    """The engines' clock where the policy's says ``now``: what is expired by the real one stays so, and what is dated
+    in the future by both is.
+    """
+    return lambda: max(time.time(), now)
 
 
 def span(text: str, option: str) -> int:

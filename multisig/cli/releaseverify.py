@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Iterator, List, Optional, Sequence, Set, Tuple
 
 from multisig import paths, report
-from multisig.cli.answer import answer_json, moment
+from multisig.cli.answer import answer_json, later_clock, moment
 from multisig.cli.progress import Bar, progress
 from multisig.cli.repository import Folders
 from multisig.errors import MetadataError, MultisigError, UsageError
@@ -33,7 +33,9 @@ def run(options: argparse.Namespace) -> int:
     policy = load_policy(options.policy)
     metadata = read_metadata(options.repository, options.repo or options.repository)
     folders = Folders(metadata.repo, _journal(options))
-    with closing(open_engine()) as engine, Gate(policy, engine, now=now, workers=1, releases=folders) as gate:
+    with closing(open_engine(clock=later_clock(now))) as engine, Gate(
+        policy, engine, now=now, workers=1, releases=folders
+    ) as gate:
         standings = [(rule, gate.repository_standing(metadata, rule)) for rule in release_rules(policy, options.repo)]
     verdict = _verdict(metadata, standings, now)
     if verdict.accepted:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from typing import Dict, Tuple
 
-from multisig.cli.answer import moment
+from multisig.cli.answer import later_clock, moment
 from multisig.cli.progress import progress
 from multisig.cli.repository import Folders
 from multisig.cli.statusjson import error_text, survey_json
@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     hush_librpm()
     policy = load_policy(options.policy)
     with ExitStack() as stack:
-        engine = stack.enter_context(closing(open_engine()))
+        engine = stack.enter_context(closing(open_engine(clock=later_clock(now))))
         pool = stack.enter_context(ThreadPoolExecutor(len(os.sched_getaffinity(0)) + 1))
         surveyor = Surveyor(options.repository, options.repo, policy, engine, pool, now=now)
         with progress("reading packages", lambda: len(surveyor.files())) as bar:

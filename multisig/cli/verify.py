@@ -15,7 +15,7 @@ from typing import Callable, Deque, List, Mapping, NamedTuple, Optional, Sequenc
 
 from multisig import report
 from multisig.bundle import MAX_BUNDLE
-from multisig.cli.answer import answer_json, moment
+from multisig.cli.answer import answer_json, later_clock, moment
 from multisig.cli.bundles import bundle_path
 from multisig.cli.indexed import Indexes
 from multisig.cli.progress import progress
@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
     folders = Folders(None if options.repo == LOCAL else options.repo)
     for number, path in enumerate(options.paths):
         folders.add(number, path)
-    with closing(open_engine()) as engine, Gate(
+    with closing(open_engine(clock=later_clock(now))) as engine, Gate(
         policy, engine, now=now, workers=workers, releases=folders, thorough=options.explain
     ) as gate:
         found, failure = _verify_all(gate, options, bundle)

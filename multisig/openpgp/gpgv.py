@@ -47,7 +47,7 @@ class GpgvEngine:
     ``program`` is gpgv's full path, None for the usual places. ``timeout`` is in seconds of wall time for each
     signature, and also the limit of CPU time; ``memory`` in bytes of address space. ``base`` is the folder in which a
     private temporary one is made when it is first needed, None for the system's. ``close`` removes it, or at the latest
-    the interpreter's end does. ``clock`` gives the real time, in seconds since the epoch. ``late``: a good signature
+    the interpreter's end does. ``clock`` gives the time, in seconds since the epoch. ``late``: a good signature
     from after the key's end is found to be one of an expired key; otherwise it is bad.
     """
 

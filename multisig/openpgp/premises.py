@@ -23,7 +23,7 @@ LEAST_RSA_BITS = 2048
 
 
 def settle(signature: Signature, key: PublicKey, now: int, *, late: bool = False) -> Optional[Checked]:
-    """The finding where none needs an engine's word; None where the engine has to be asked. ``now`` is the real clock.
+    """The finding where none needs an engine's word; None where the engine has to be asked. ``now`` is its clock.
 
     ``late``: a signature from after the key's end is one of an expired key, of which the caller makes what it will.
 

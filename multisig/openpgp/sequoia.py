@@ -3,11 +3,12 @@
 
 pysequoia lists nothing of a key, knows only Sequoia's standard policy, and has no clock to set. It judges a key as it
 was on the signature's date. So it is asked for the cryptography alone, with a key that holds only the self-signatures
-that were read (keys.py); premises.py decides the rest. Two questions it cannot answer in that way go to another engine:
+that were read (keys.py); premises.py decides the rest. Three questions that it cannot answer so go to another engine:
 
 - signatures older than the key's latest self-signature. They are common: gpg replaces the self-signature when a key's
   expiry date is moved, and exports the latest alone. To Sequoia such a key did not exist before.
-- elliptic curves that not all builds of Sequoia know.
+- elliptic curves that not all builds of Sequoia know;
+- signatures from ahead of the real clock, where the engine's was moved there (--at).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from multisig.errors import EngineError, SignatureFormatError, UncheckedSignatur
 from multisig.openpgp.keys import keyring_for
 from multisig.openpgp.model import Checked, Engine, Issuer, Outcome, PublicKey, Signature
 from multisig.openpgp.packets import canonical
-from multisig.openpgp.premises import conclude, settle
+from multisig.openpgp.premises import FUTURE_ALLOWANCE, conclude, settle
 
 INSTALL = "install python3-pysequoia (Fedora; elsewhere pysequoia from PyPI), or set openpgp = gpgv"
 
@@ -43,7 +44,7 @@ class SequoiaEngine:
     """An Engine (see model.py). ``other`` is asked what Sequoia cannot answer; None: such signatures do not count,
     unless the key's file still holds what it was like at the time.
 
-    ``clock`` gives the real time, in seconds since the epoch. Raises EngineError where pysequoia is missing, or is not
+    ``clock`` gives the time, in seconds since the epoch. Raises EngineError where pysequoia is missing, or is not
     what it was when this was written.
     """
 
@@ -72,7 +73,9 @@ class SequoiaEngine:
         if settled is not None or issuer is None:
             return settled or Checked(Outcome.BAD, "the signature is by another key")
         older = signature.created < issuer.settled
-        if self._other is not None and (older or not issuer.curves <= _CURVES):
+        # Of dates ahead of the real clock, where ours has been moved, Sequoia says what it says of a false signature.
+        ahead = signature.created > time.time() + FUTURE_ALLOWANCE
+        if self._other is not None and (older or ahead or not issuer.curves <= _CURVES):
             return self._ask_other(self._other, data, signature, key)
         return conclude(self._ask(data, signature, issuer, whole=older), signature, key, now)
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import Callable, Dict, List, Sequence
 
 import pytest
 
 from fixtures.rpmedit import STRING, Rpm
-from fixtures.rpmjudge import edited, setting
+from fixtures.rpmjudge import edited, judged, setting
 from fixtures.tamper import tamper_payload
+from multisig.bundle import Attestation, Bundle, encode
 from multisig.cli.verify import AT_ONCE
 from multisig.openpgp import gpgv
 from multisig.statement import Digests, Kind, Subject
@@ -117,6 +119,18 @@ def test_a_signature_dated_after_the_given_time_does_not_count(bench: Bench) -> 
     found = bench.verify("--at", "2024-06-01", bench.rpm)
     assert (found["rc"], found["subjects"][0]["code"]) == (1, "below-threshold")
     assert "marek: a signature dated in the future" in found["subjects"][0]["ignored"]
+
+
+@pytest.mark.parametrize(("ahead", "rc"), [(300, 0), (301, 1)])
+def test_the_given_time_is_the_clock_for_dates_ahead_of_the_real_one_too(bench: Bench, ahead: int, rc: int) -> None:
+    given = int(time.time()) + 864000
+    text = statement(Subject(NEVRA, judged(bench.rpm.read_bytes()).digests))
+    dated = time.strftime("%Y%m%dT%H%M%S", time.gmtime(given + ahead))
+    signed = tuple(bench.people.sign(name, data=text.encode(), at=dated) for name in ("marek", "rafal"))
+    bench.write("hello.rpm.msig", encode(Bundle((Attestation(text, signed),))))
+    found = bench.verify("--at", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(given)), bench.rpm)
+    assert (found["rc"], found["subjects"][0]["code"]) == (rc, "below-threshold" if rc else "ok")
+    assert bench.verify(bench.rpm)["subjects"][0]["signers"] == []
 
 
 def test_a_bundle_may_be_named(bench: Bench) -> None:
