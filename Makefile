@@ -5,7 +5,7 @@ VENV := .venv
 export PYTHONDONTWRITEBYTECODE = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install rpm zipapp rpm-plugin install-rpm-plugin install-dnf5 setup demo test test-unit test-rpm6 matrix lint bench vectors fuzz clean
+.PHONY: test-e2e help install rpm zipapp rpm-plugin install-rpm-plugin install-dnf5 setup demo test test-unit test-rpm6 matrix lint bench vectors fuzz clean
 
 help:        ## this list
 	@sed -n 's/^\([a-z0-9-]*\): .*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -18,7 +18,11 @@ demo:        ## watch five builders make a release, and dnf accept one package a
 	@$(PYTHON) -m fixtures.demo
 
 test: setup $(VENV)/pysequoia/done $(VENV)/gemato/done  ## all tests, with real dnf, rpm and GnuPG
-	$(PYTHON) -m pytest -q
+	@# Side by side: most of the unit tests compute, most of the others wait for dnf and rpm.
+	@$(MAKE) --no-print-directory -j2 test-unit test-e2e
+
+test-e2e: $(VENV)/pysequoia/done $(VENV)/gemato/done  ## the tests with real dnf and rpm alone; installs no package
+	$(PYTHON) -m pytest -q tests/e2e
 
 test-unit: $(VENV)/pysequoia/done  ## the fast tests alone; installs pysequoia into .venv and nothing else
 	$(PYTHON) -m pytest -q tests/unit
