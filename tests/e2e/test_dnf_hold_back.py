@@ -6,6 +6,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Mapping, Optional, Sequence
 
@@ -224,7 +225,7 @@ def test_since_when_is_remembered(stage: Stage) -> None:
     mirror = Mirror(stage, {"hello-2.0-1": TWO})
     on = system(stage, mirror.repo, put=["hello-1.0-1"])
     assert on.dnf("upgrade").rc == 0
-    with sqlite3.connect(on.journal) as journal:
+    with closing(sqlite3.connect(on.journal)) as journal, journal:
         ((repo, name),) = journal.execute("SELECT repo, name FROM held_back").fetchall()
         journal.execute("UPDATE held_back SET time = 86400 * 365")
     assert (repo, name) == ("demo", HELLO2)

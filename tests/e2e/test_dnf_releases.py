@@ -7,6 +7,7 @@ import re
 import shutil
 import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Optional, Sequence
 
@@ -106,7 +107,7 @@ def test_a_release_that_enough_people_signed_is_installed_and_remembered(stage: 
     root = system(stage, mirror.repo)
     result = root.dnf("install", "hello")
     assert result.rc == 0 and root.installed() == {"hello-1.0-1.noarch"}, result.text
-    with sqlite3.connect(root.journal) as database:
+    with closing(sqlite3.connect(root.journal)) as database, database:
         assert database.execute("SELECT repo, channel, serial FROM releases").fetchall() == [("demo", CHANNEL, 1)]
 
 
@@ -190,7 +191,7 @@ def test_metadata_exchanged_in_dnfs_cache(stage: Stage, mirror: Mirror) -> None:
     mirror.add("hello-1.0-1").release()
     root = system(stage, mirror.repo)
     assert root.dnf("--downloadonly", "install", "hello").rc == 0
-    (primary,) = (root.root / "var/cache/dnf").glob("demo-*/repodata/*primary.xml.gz")
+    (primary,) = (root.root / "var/cache/dnf").glob("demo-*/repodata/*primary.xml.*")
     primary.write_bytes(primary.read_bytes()[:-1])
     stage.server.fault("*", Fault(status=503))
     result = root.dnf("-C", "install", "hello")

@@ -8,6 +8,7 @@ import re
 import shutil
 import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Callable, Dict, Optional
 
@@ -354,7 +355,7 @@ def test_the_journal_is_made_by_nobody_but_the_plugin(shelf: Shelf) -> None:
     signed(shelf)
     Journal(str(shelf.journal)).remember_release("demo-1", "demo-stable", 1, time=0, statement="", bundle=None)
     assert shelf.verify()["rc"] == 0
-    with sqlite3.connect(shelf.journal) as database:
+    with closing(sqlite3.connect(shelf.journal)) as database, database:
         assert database.execute("SELECT count(*) FROM releases").fetchone() == (1,)
 
 

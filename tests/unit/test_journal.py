@@ -11,6 +11,7 @@ import subprocess
 import sys
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Callable, Dict, List
@@ -70,7 +71,7 @@ def test_the_bundle_that_decided_is_kept_once(tmp_path: Path) -> None:
     path = tmp_path / "journal.sqlite"
     for _ in range(3):
         record(Journal(str(path)), Entry(ACCEPTED, bundle=b"one"), Entry(ACCEPTED, bundle=b"two"))
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database, database:
         assert {row[0] for row in database.execute("SELECT content FROM bundles")} == {b"one", b"two"}
         assert database.execute("SELECT count(*) FROM bundles").fetchone() == (2,)
 
@@ -82,7 +83,7 @@ def test_what_counted_from_elsewhere_is_kept_once_for_all_its_packages(tmp_path:
     counted = replace(ACCEPTED, statements=(statement_id(text),))
     for _ in range(3):
         record(Journal(str(path)), *(Entry(counted, attestations=(batch,)) for _ in range(1000)))
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database, database:
         ((name, of, content),) = database.execute("SELECT * FROM attestations").fetchall()
         rows = database.execute("SELECT DISTINCT statements FROM packages").fetchall()
     line = zlib.decompress(content)
@@ -140,12 +141,12 @@ def text(path: Path) -> None:
 
 
 def other_version(path: Path) -> None:
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database, database:
         database.execute("PRAGMA user_version = 99")
 
 
 def other_tables(path: Path) -> None:
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database, database:
         database.execute("PRAGMA user_version = 1")
 
 
@@ -268,12 +269,12 @@ def test_a_journal_that_cannot_tell_what_was_seen_is_an_error(tmp_path: Path, ho
     path.parent.mkdir()
     BROKEN[how](path)
     if how == "other_tables":
-        with sqlite3.connect(path) as database:
+        with closing(sqlite3.connect(path)) as database, database:
             database.execute("PRAGMA user_version = 2")
     with pytest.raises(JournalError):
         Journal(str(path)).newest_release("demo", "stable")
     if how == "other_tables":
-        with sqlite3.connect(path) as database:
+        with closing(sqlite3.connect(path)) as database, database:
             database.execute("PRAGMA user_version = 5")
     with pytest.raises(JournalError):
         Journal(str(path)).newest_policy("demo")
@@ -281,7 +282,7 @@ def test_a_journal_that_cannot_tell_what_was_seen_is_an_error(tmp_path: Path, ho
 
 def first_version(path: Path) -> None:
     """A journal as the first version of the schema had it, with a decision."""
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database, database:
         database.executescript(_STEPS[0])
         database.execute("PRAGMA user_version = 1")
         database.execute("INSERT INTO decisions VALUES (1, 1000, 'at hand', 'enforce', 1, 7, 'f', NULL)")
@@ -310,6 +311,6 @@ def test_an_upgraded_journal_has_the_schema_of_a_new_one(tmp_path: Path) -> None
         record(Journal(str(path)), Entry(ACCEPTED))
     schemas = []
     for path in (old, new):
-        with sqlite3.connect(path) as database:
+        with closing(sqlite3.connect(path)) as database, database:
             schemas.append(database.execute("SELECT type, name, sql FROM sqlite_master ORDER BY name").fetchall())
     assert schemas[0] == schemas[1]
