@@ -167,6 +167,17 @@ def content_variants(bundle: Bundle, kind: Kind, name: str) -> Tuple[Digests, ..
     return tuple(variants)
 
 
+def about(bundle: Bundle, name: str, digests: Digests) -> Bundle:
+    """What of the bundle speaks of an RPM of this name with these digests, in the bundle's order."""
+    found = []
+    for attestation in bundle.attestations:
+        statement = _claims(attestation.statement)
+        line = statement.named(name) if not isinstance(statement, str) and statement.kind is Kind.RPM else None
+        if line is not None and line.digests == digests:
+            found.append(attestation)
+    return Bundle(tuple(found))
+
+
 def _line(statement: Claims, wanted: Wanted) -> Tuple[Optional[Subject], bool]:
     """The statement's line about the subject, and whether its digests are the subject's.
 

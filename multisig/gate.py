@@ -16,7 +16,7 @@ from typing import Dict, List, Mapping, Optional, Protocol, Sequence, Set, Tuple
 from multisig.bundle import Bundle
 from multisig.checking import Case, Checker
 from multisig.errors import MalformedRpmError, MetadataError, UnreadableError
-from multisig.evidence import Objection, Wanted, collect, content_variants, identifier, no_objection
+from multisig.evidence import Objection, Wanted, about, collect, content_variants, identifier, no_objection
 from multisig.hand import AtHand, judge_bytes
 from multisig.hand import Judged as Judged
 from multisig.held import Find, Held, Look, extend, hold
@@ -48,6 +48,8 @@ from multisig.verdict import (
 )
 
 _NONE: Mapping[str, ReleaseStanding] = MappingProxyType({})
+# Of so many contents of one name all the evidence is told; made-up ones beyond are gone through without the others'.
+_FULL_ATTEMPTS = 8
 
 
 @dataclass(frozen=True)
@@ -264,6 +266,9 @@ class Gate:
             digests = contents[attempt] if attempt < len(contents) else None
             decidable = _decidable(rules[package.key])
             held = self._held.get(package.key, Held())
+            if attempt >= _FULL_ATTEMPTS and held.together is not None and digests is not None:
+                few = about(held.together, package.nevra, digests)
+                held = replace(held, together=few, starts=tuple(range(len(few.attestations))))
             case = self._case(Kind.RPM, package.nevra, digests, package.repo, decidable, held)
             case.releases = self._releases(package, decidable)
             self._checker.begin(case)

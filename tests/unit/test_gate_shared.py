@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from typing import Dict, List
 
 import pytest
@@ -120,6 +122,29 @@ def test_a_place_that_sends_a_persons_signature_after_bad_ones_does_not_hide_it_
     mixed = Attestation(bad.statement, bad.signatures + good.signatures)
     found = at_hand(hello, source=FakeSource({1: signed(hello, *people)}, elsewhere={1: (mixed,)}), engine=Dated())
     assert code(found) is Code.OK
+
+
+def test_made_up_contents_of_a_name_neither_take_for_ever_nor_hide_the_true_one(hello: Rpm) -> None:
+    """As many as an index and a bundle may hold: each had all signatures of all others read once more."""
+    name = "hello-0:1.0-1.noarch"
+
+    def made_up(kind: str, names: List[str]) -> List[Attestation]:
+        texts = [statement(Subject(name, digests(f"{kind} {number}"))) for number in range(63)]
+        dated = [(who, at) for who in names for at in range(1, 32)]
+        return [
+            Attestation(text, tuple(attest(text, who, created=at).signatures[0] for who, at in dated)) for text in texts
+        ]
+
+    index = tuple(made_up("index", ["joanna", "marek"]))
+    beside = [*made_up("beside", ["joanna", "rafal"])[:61], attest(text_for(hello), *PEOPLE[:3])]
+    items = [{"statement": item.statement, "signatures": item.signatures} for item in beside]
+    raw = json.dumps({"multisig": "bundle/v1", "attestations": items}).encode()
+    source = FakeSource({1: raw}, elsewhere={1: index})
+    started = time.process_time()
+    with Gate(POLICY, Dated(), now=NOW, workers=2) as gate:
+        verdict = gate.judge_planned([planned("hello")], source)[0].verdict
+    assert verdict.accepted
+    assert time.process_time() - started < 6
 
 
 def test_each_mirror_and_each_place_has_its_own_tries(hello: Rpm) -> None:
