@@ -5,3 +5,8 @@
 def plain(text: str) -> str:
     """Control and format characters, and lone surrogates, are shown as escapes, not obeyed."""
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def shown(name: bytes) -> str:
+    """A name from an RPM, in quotes and ASCII: whatever its bytes are, it is one line that a person can read."""
+    return ascii(name.decode("utf-8", "backslashreplace"))

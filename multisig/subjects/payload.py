@@ -21,6 +21,7 @@ from multisig.subjects.header import integers, strings
 from multisig.subjects.prefetch import prefetched
 from multisig.subjects.rpm import RpmSubject
 from multisig.subjects.structure import DIGEST_NAMES, Files
+from multisig.text import shown
 
 _NEWC = b"070701"
 _STRIPPED = b"07070X"
@@ -179,7 +180,7 @@ class _Archive:
         path = name[1:] if name.startswith(b"./") else name if name.startswith(b"/") else b"/" + name
         index = self._index.get(path)
         if index is None:
-            raise PayloadMismatchError("the payload holds a file that the header does not list", got=ascii(name))
+            raise PayloadMismatchError("the payload holds a file that the header does not list", got=shown(name))
         return index
 
     def _prove_member(self, index: int, size: int) -> None:
@@ -220,9 +221,7 @@ class _Archive:
         return self._files.sizes[index] if stat.S_ISREG(mode) and self._has_content(index) else 0
 
     def _shown(self, index: int) -> str:
-        return (
-            ascii(self._files.paths[index].decode("utf-8", "replace")) if index < len(self._files.paths) else str(index)
-        )
+        return shown(self._files.paths[index]) if index < len(self._files.paths) else str(index)
 
     @staticmethod
     def _hex(field: bytes) -> List[int]:

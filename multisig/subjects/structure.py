@@ -12,6 +12,7 @@ from multisig.errors import MalformedRpmError, WeakDigestError
 from multisig.statement import NEVRA_PARTS
 from multisig.subjects.header import INT32, SHAPES_KEPT, STRING, Header, Shape, picker, unpacked
 from multisig.subjects.tags import GROUPS, INDEXES, SHAPES, TAGS, Klass
+from multisig.text import shown
 
 NAME, VERSION, RELEASE, EPOCH, ARCH = 1000, 1001, 1002, 1003, 1022
 FILESIZES, FILEMODES, FILERDEVS, FILEDIGESTS, FILELINKTOS, FILEFLAGS = 1028, 1030, 1033, 1035, 1036, 1037
@@ -245,13 +246,13 @@ def _file_columns(shape: Shape) -> Optional[_FileColumns]:
 def _paths(folders: Sequence[bytes], indexes: Sequence[int], names: Sequence[bytes]) -> Tuple[bytes, ...]:
     for folder in folders:
         if not folder.startswith(b"/") or not folder.endswith(b"/") or b"//" in folder:
-            raise MalformedRpmError("a directory's name is not absolute and plain", tag=DIRNAMES, got=ascii(folder))
+            raise MalformedRpmError("a directory's name is not absolute and plain", tag=DIRNAMES, got=shown(folder))
         if b"/../" in folder or b"/./" in folder:
-            raise MalformedRpmError("a directory's name leads elsewhere", tag=DIRNAMES, got=ascii(folder))
+            raise MalformedRpmError("a directory's name leads elsewhere", tag=DIRNAMES, got=shown(folder))
     for index, name in zip(indexes, names):
         # An empty base name is how rpm writes the root directory itself, and nothing else.
         if b"/" in name or (name in _ODD_NAMES and (name or folders[index] != b"/")):
-            raise MalformedRpmError("a file's name leads elsewhere", tag=BASENAMES, got=ascii(name))
+            raise MalformedRpmError("a file's name leads elsewhere", tag=BASENAMES, got=shown(name))
     paths = tuple([folders[index] + name for index, name in zip(indexes, names)])
     if len(set(paths)) != len(paths):
         raise MalformedRpmError("a path is listed twice", tag=BASENAMES)
@@ -265,9 +266,9 @@ def _check_types(files: Files) -> None:
     for path, mode, target in zip(files.paths, files.modes, files.targets):
         kind = stat.S_IFMT(mode)
         if kind not in _FILE_TYPES:
-            raise MalformedRpmError("a file of no known type", tag=FILEMODES, got=f"{mode:o} for {ascii(path)}")
+            raise MalformedRpmError("a file of no known type", tag=FILEMODES, got=f"{mode:o} for {shown(path)}")
         if bool(target) != (kind == stat.S_IFLNK):
-            raise MalformedRpmError("a link target belongs to symbolic links alone", tag=FILELINKTOS, got=ascii(path))
+            raise MalformedRpmError("a link target belongs to symbolic links alone", tag=FILELINKTOS, got=shown(path))
         if path == b"/" and kind != stat.S_IFDIR:
             raise MalformedRpmError("the root must be a directory", tag=FILEMODES)
 
@@ -280,7 +281,7 @@ def _check_digests(files: Files) -> None:
         needed = stat.S_ISREG(mode) and not files.flags[index] & GHOST
         if not needed and not digest:
             continue
-        path = ascii(files.paths[index])
+        path = shown(files.paths[index])
         if length is None:
             raise WeakDigestError(
                 f"the digest of {path} is too weak", tag=FILEDIGESTALGO, expected="SHA-256 or better",
@@ -308,7 +309,7 @@ def _check_links(files: Files) -> None:
     for index, group in files.links.items():
         first = group[0]
         if files.digests[index] != files.digests[first] or files.sizes[index] != files.sizes[first]:
-            raise MalformedRpmError("hard links to one file differ in digest or size", got=ascii(files.paths[index]))
+            raise MalformedRpmError("hard links to one file differ in digest or size", got=shown(files.paths[index]))
 
 
 def _wrong_count(header: Header) -> MalformedRpmError:

@@ -122,6 +122,11 @@ def test_weak_and_unknown_file_digest_algorithms_are_refused(everything: Rpm, al
         judged(edited(everything, setting(5011, INT32, algorithm)))
 
 
+def test_a_message_names_a_file_as_a_person_would(everything: Rpm) -> None:
+    with pytest.raises(WeakDigestError, match=r"^the digest of '/[^']+' is too weak"):
+        judged(edited(everything, setting(5011, INT32, 1)))
+
+
 @pytest.mark.parametrize(("algorithm", "length"), [(1, 32), (2, 40), (11, 56)])
 def test_md5_sha1_and_sha224_digests_are_refused(everything: Rpm, algorithm: int, length: int) -> None:
     def weaken(copy: Rpm) -> None:
