@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import time
 from typing import Callable, Dict, List, Sequence
+from urllib.parse import unquote, urlsplit
 
 import rpm
 
@@ -104,7 +106,13 @@ class Transaction:
         chosen = self._actions.setting("destdir")
         if chosen:
             folders.append(chosen)
-        found = [path for path in (os.path.join(folder, name) for folder in sorted(folders)) if os.path.lexists(path)]
+        paths = [os.path.join(folder, name) for folder in sorted(folders)]
+        # A repository on this machine may be read where it lies, whatever a cache of before still holds.
+        for url in filter(None, re.split(r"[,\s]+", self._actions.setting("baseurl", incoming.repo) or "")):
+            parts = urlsplit(url)
+            if parts.scheme == "file":
+                paths.append(os.path.join(unquote(parts.path), incoming.location))
+        found = [path for path in dict.fromkeys(paths) if os.path.lexists(path)]
         if not found:
             raise UnreadableError(f"dnf5's file of {incoming.nevra} is not where it is expected", path=self._cache)
         return found

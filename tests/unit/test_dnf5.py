@@ -11,6 +11,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 from typing import Callable, Dict, Iterator, List, Mapping, Optional
+from urllib.parse import quote
 
 import pytest
 
@@ -162,6 +163,20 @@ def test_each_file_that_dnf5_may_mean_has_to_be_fit(machine: Bench, site: Server
     assert serve("pre_transaction", plugin(machine, site), machine)[0] == 1
     (other / "hello.rpm").unlink()
     assert serve("pre_transaction", plugin(machine, site), machine)[0] == 0
+
+
+def test_a_repository_on_this_machine_is_judged_where_it_lies_whatever_a_cache_holds(
+    machine: Bench, site: Server
+) -> None:
+    publish(machine, *NAMES)
+    there = machine.folder / "a repository" / HELLO["location"]
+    there.parent.mkdir(parents=True)
+    there.write_bytes(machine.rpm.read_bytes()[:-1])
+    dnf5 = plugin(machine, site, **{"demo.baseurl": f"file://{quote(str(machine.folder))}/a%20repository {site.url}"})
+    assert serve("pre_transaction", dnf5, machine)[0] == 1
+    there.write_bytes(machine.rpm.read_bytes())
+    dnf5 = plugin(machine, site, **{"demo.baseurl": f"file://{quote(str(machine.folder))}/a%20repository {site.url}"})
+    assert serve("pre_transaction", dnf5, machine)[0] == 0
 
 
 def test_a_file_that_is_not_there(machine: Bench, site: Server) -> None:
