@@ -3,22 +3,35 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
+import stat
 from typing import Optional, Sequence, Tuple
 
 from multisig.policy import ContentTraits, Policy, Requirement, Rule, Traits, matching_rules
 from multisig.subjects.rpm import RpmSubject
 
-# Whoever may ship these could switch the checks off: the policy, the plugins and the checker, rpm's macros.
+# Whoever may ship these could switch the checks off: the policy, the plugins and the checker, rpm's macros, what is
+# remembered of policies and releases, and approvals.
 # Where /bin, /lib, /lib64 and /sbin are links into /usr, a package may name the files either way.
 _GUARDED = re.compile(
     rb"/etc/multisig(/|\Z)|/etc/dnf/plugins/multisig\.conf\Z|/etc/(rpm|dnf/libdnf5-plugins)(/|\Z)"
+    rb"|/var/lib/multisig(/|\Z)|(/var)?/run/multisig(/|\Z)"
     rb"|/root/\.(rpmmacros|config/rpm)(/|\Z)"
     rb"|(/usr)?/lib/rpm/(.*/)?(macros[^/]*|fileattrs|[^/]*\.attr)(/|\Z)"
     rb"|(/usr(/local)?)?/lib(64)?/python3[^/]*/(dist|site)-packages/(multisig(/|\Z)|dnf-plugins/(__pycache__/)?multisig[^/]*\Z)"
     rb"|(/usr)?/lib(64|/[^/]+)?/rpm-plugins/multisig[^/]*\Z|(/usr(/local)?)?/(s?bin|libexec)/multisig[^/]*(/|\Z)",
     re.DOTALL,
 )
+# The folders that these lie in. A link to one of them is a way for other packages to name the files differently.
+_ABOVE = re.compile(
+    rb"/|/etc(/dnf(/plugins)?)?|/root(/\.config)?|/var(/lib)?|(/var)?/run|/usr(/local)?"
+    rb"|(/usr(/local)?)?/(s?bin|libexec|lib(64)?(/rpm|(/[^/]+)?/rpm-plugins|/python3[^/]*(/(dist|site)-packages"
+    rb"(/dnf-plugins)?)?)?)",
+    re.DOTALL,
+)
+# The links of the merged /usr, of the merged bin, and to /run: either way of naming a file is looked for.
+_USUAL_LINKS = re.compile(rb"(/usr)?/(s?bin|lib|lib64)|(/var)?/run")
 
 FILE_SIGNATURES = "the package carries file signatures, which its content's signers did not sign"
 """Why a package is refused for which ``file_signatures_allowed`` is false."""
@@ -56,9 +69,33 @@ def file_signatures_allowed(subject: RpmSubject, rules: Sequence[Rule]) -> bool:
 
 def guarding_rules(policy: Policy, subject: RpmSubject) -> Tuple[Rule, ...]:
     """With policy-quorum set, a package that ships the policy, the plugins or rpm macros needs that quorum as well."""
-    if policy.quorum is None or not any(_GUARDED.match(path) for path in subject.files.paths):
+    if policy.quorum is None or not (
+        any(_GUARDED.match(path) for path in subject.files.paths) or any(map(_is_a_way_there, *_links(subject)))
+    ):
         return ()
     return (quorum_rule("policy-quorum", "rpm", policy.channel, policy.quorum),)
+
+
+def _links(subject: RpmSubject) -> Tuple[Sequence[bytes], Sequence[bytes]]:
+    """The paths of the package's symbolic links, and their targets."""
+    files = subject.files
+    found = [place for place, mode in enumerate(files.modes) if stat.S_ISLNK(mode)]
+    return [files.paths[place] for place in found], [files.targets[place] for place in found]
+
+
+def _is_a_way_there(path: bytes, target: bytes) -> bool:
+    """Whether a link leads to a guarded place, or to a folder with one in it.
+
+    A target that goes up after it went down may lead anywhere: what it went down by may be a link itself.
+    """
+    parts = [part for part in target.split(b"/") if part not in (b"", b".")]
+    ups = next((place for place, part in enumerate(parts) if part != b".."), len(parts))
+    leads = posixpath.normpath(posixpath.join(b"/", posixpath.dirname(path), target)).replace(b"//", b"/")
+    if b".." in parts[ups:]:
+        return True
+    if _USUAL_LINKS.fullmatch(path) and _USUAL_LINKS.fullmatch(leads):
+        return False
+    return _ABOVE.fullmatch(leads) is not None or _GUARDED.match(leads) is not None
 
 
 def quorum_rule(name: str, kind: str, channel: Optional[str], require: Requirement) -> Rule:

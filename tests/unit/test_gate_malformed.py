@@ -9,9 +9,12 @@ from typing import Dict, List, Mapping
 import pytest
 
 from fixtures.rpmedit import BIN, INT32, STRING, STRING_ARRAY, Rpm
-from fixtures.rpmjudge import Edit, edited, judged
+from fixtures.rpmjudge import Edit, edited, judged, opened
 from fixtures.rpmjudge import Package as File
 from multisig.policy import ContentSelector
+from multisig.subjects.rpm import read_rpm
+from multisig.subjects.structure import NO_FILES
+from multisig.traits import guarding_rules
 from multisig.verdict import Code
 from tests.unit.core import (
     PEOPLE,
@@ -139,6 +142,7 @@ GUARDED = [
     ("/usr/lib/python3/dist-packages/", "multisig"), ("/root/.config/rpm/", "macros"),
     ("/usr/lib/rpm/fileattrs/", "evil.attr"), ("/usr/lib/x86_64-linux-gnu/rpm-plugins/", "multisig.so"),
     ("/etc/dnf/libdnf5-plugins/actions.d/", "x.actions"), ("/usr/libexec/", "multisig-check"),
+    ("/var/lib/multisig/", "journal.sqlite"), ("/run/multisig/", "4711-12345"), ("/var/run/multisig/", "4711-12345"),
 ]  # fmt: skip
 
 
@@ -154,6 +158,44 @@ def test_whoever_could_switch_the_checks_off_needs_the_policys_quorum_too(
     assert code(at_hand(package, bundle(builders, quorum), by=by)) is Code.OK
     exempt = replace(by, rules=(exemption(),))
     assert code(at_hand(package, by=exempt)) is Code.NO_BUNDLE
+
+
+def linking(package: Rpm, path: str, target: str) -> bool:
+    """Whether a package with this symbolic link needs the quorum."""
+    with opened(package) as fd:
+        files = NO_FILES._replace(paths=(path.encode(),), modes=(0o120777,), targets=(target.encode(),))
+        subject = replace(read_rpm(fd), files=files)
+    return bool(guarding_rules(policy(rule(leaf(1)), quorum=leaf(2), channel="policies"), subject))
+
+
+@pytest.mark.parametrize(
+    ("path", "target"),
+    [
+        ("/opt/x", "/etc"), ("/opt/x", "../etc"), ("/opt/x", "/"), ("/x", "."), ("/opt/x", "//etc//multisig/"),
+        ("/opt/x", "../../../etc/./multisig"), ("/opt/x", "/var/run/../etc"), ("/opt/x", "/usr/lib/rpm"),
+        ("/opt/x", "/usr/lib/python3/dist-packages"), ("/opt/x", "/usr/lib/python3.11/site-packages/dnf-plugins"),
+        ("/opt/x", "/lib64"), ("/usr/share/x", "../bin"), ("/opt/x", "/etc/dnf"), ("/opt/x", "/etc/dnf/plugins"),
+        ("/opt/x", "/root"), ("/etc/x", "dnf/libdnf5-plugins/actions.d"), ("/opt/x", "/var/lib"),
+    ],
+)  # fmt: skip
+def test_a_link_to_what_is_guarded_gives_other_packages_no_way_around_the_quorum(
+    hello: Rpm, path: str, target: str
+) -> None:
+    """rpm follows links that root owns: /opt/x/multisig/policy.yaml of a second package is the policy then."""
+    assert linking(hello, path, target)
+
+
+@pytest.mark.parametrize(
+    ("path", "target"),
+    [
+        ("/bin", "usr/bin"), ("/lib64", "usr/lib64"), ("/var/run", "../run"), ("/usr/sbin", "bin"),
+        ("/usr/bin/python", "python3"),
+        ("/usr/lib64/libx.so", "libx.so.1"), ("/etc/rc.d/x", "../init.d/x"), ("/etc/localtime", "../usr/share/zone"),
+        ("/usr/lib/debug/.build-id/ab/c", "../../../../../usr/lib/.build-id/ab/c"), ("/etc/os", "../usr/lib/os"),
+    ],
+)  # fmt: skip
+def test_ordinary_links_need_no_quorum(hello: Rpm, path: str, target: str) -> None:
+    assert not linking(hello, path, target)
 
 
 def test_other_packages_do_not_need_the_quorum(hello: Rpm) -> None:
