@@ -224,8 +224,11 @@ def judge(
     """
     if not rules:
         return refuse(name, origin, Code.NO_RULE, "no rule of the policy matches it", ignored)
+    alone = len({rule.channel for rule in rules if rule.require is not None}) == 1
     outcomes = tuple(
-        _with_release(_outcome(policy, rule, approvals, header, now), rule, releases.get(rule.name, NO_REPOSITORY))
+        _with_release(
+            _outcome(policy, rule, approvals, header, now, alone), rule, releases.get(rule.name, NO_REPOSITORY)
+        )
         for rule in rules
     )
     counting = [item for item in approvals if any(rule.channel == item.channel for rule in rules)]
@@ -253,8 +256,9 @@ def lacks_people(rules: Sequence[Rule], verdict: Verdict) -> bool:
 
 
 def _outcome(
-    policy: Policy, rule: Rule, approvals: Sequence[Approval], header: HeaderEvidence, now: int
+    policy: Policy, rule: Rule, approvals: Sequence[Approval], header: HeaderEvidence, now: int, alone: bool
 ) -> RuleOutcome:
+    """How one rule fared; ``alone``: its channel is the only one, so that nobody need be told for which they signed."""
     if rule.exempt is not None:
         ended = rule.exempt.until is not None and now >= rule.exempt.until
         text = f"exempt: {rule.exempt.reason}" + (" (the exemption has ended)" if ended else "")
@@ -268,7 +272,8 @@ def _outcome(
     people = frozenset(item.signer for item in approvals if item.channel == rule.channel)
     progress = tuple(_progress(policy, leaf, people, now) for leaf in leaves(rule.require))
     satisfied = satisfied_by(rule.require, people)
-    return RuleOutcome(rule.name, satisfied, progress, text=_progress_text(progress, satisfied))
+    text = _progress_text(progress, satisfied)
+    return RuleOutcome(rule.name, satisfied, progress, text=text if alone else f"for {rule.channel}, {text}")
 
 
 def _with_release(outcome: RuleOutcome, rule: Rule, standing: ReleaseStanding) -> RuleOutcome:

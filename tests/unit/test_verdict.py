@@ -107,6 +107,14 @@ def test_two_channels_are_never_added_up() -> None:
     assert verdict(rules, half + approvals("marek", channel="b")).accepted
 
 
+def test_where_rules_ask_for_several_channels_each_says_for_which_it_lacks_whom() -> None:
+    rules = [rule(leaf(2), name="a", channel="a"), rule(leaf(2), name="b", channel="b")]
+    found = verdict(rules, approvals("marek", "joanna", channel="a"))
+    assert found.message.startswith("for b, 0 of 2 builders signed; needs 2 more of: ")
+    assert "for a" not in found.message
+    assert not verdict(rules[:1]).message.startswith("for ")
+
+
 def test_a_person_may_satisfy_several_leaves_and_counts_once_in_each() -> None:
     release = leaf(1, ("marek", "joanna"), "release")
     rules = [rule(all_of(leaf(2), release))]
