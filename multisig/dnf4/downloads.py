@@ -17,6 +17,7 @@ from multisig.held import Find, from_mirror, join
 from multisig.local import find_local
 
 _MIRROR = "mirror"
+_LONGEST = 80
 
 
 class Bundles:
@@ -96,7 +97,8 @@ class Bundles:
             return Download(self._base.conf._config, os.path.dirname(url), name, path + SUFFIX)
         checksum_type, checksum = handle.returnIdSum()
         directory = os.path.join(handle.repo._repo.getCachedir(), CACHE)
-        name = f"{checksum_type}-{checksum}-{os.path.basename(handle.location)}{SUFFIX}"
+        # The checksum tells it from others; what a repository calls the file may be as long as a name can be.
+        name = f"{checksum_type}-{checksum}-{os.path.basename(handle.location)[-_LONGEST:]}{SUFFIX}"
         location = handle.location + SUFFIX
         return Download(handle.repo._repo, handle.baseurl, location, os.path.join(directory, name))
 

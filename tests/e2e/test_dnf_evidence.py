@@ -170,6 +170,18 @@ def test_a_bundle_lies_beside_its_rpm_wherever_that_lies(stage: Stage, file: str
     assert result.rc == 0 and system.installed() == {"hello-1.0-1.noarch"}, result.text
 
 
+@pytest.mark.parametrize("length", [180, 240, 250])
+def test_a_package_s_file_may_have_a_long_name(stage: Stage, length: int) -> None:
+    """Longer than leaves room for a checksum before it, or for .msig and .part after it."""
+    repository = stage.repository()
+    name = "hello-1.0-1.noarch.rpm".rjust(length, "h")
+    repository.add(stage.shop.rpm("hello-1.0-1"), stage.shop.bundle("hello-1.0-1", THREE), name=name)
+    system = stage.system(stage.repo(repository.finish()))
+    system.add_places({"demo": f"{stage.server.url}/nowhere"})
+    result = system.dnf("install", "hello")
+    assert result.rc == 0 and system.installed() == {"hello-1.0-1.noarch"}, result.text
+
+
 def test_a_bundle_is_kept_for_when_the_mirror_has_lost_it(stage: Stage) -> None:
     system = stage.system(stage.publish({"hello-1.0-1": THREE}))
     assert system.dnf("install", "hello").rc == 0

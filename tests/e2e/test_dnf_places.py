@@ -14,6 +14,9 @@ from fixtures.installroot import Installroot, Repo
 from fixtures.running import Result, multisig, run
 from fixtures.server import Fault
 from fixtures.workshop import RECIPES
+from multisig import bundle as bundles
+from multisig.bundle import Attestation, Bundle
+from multisig.openpgp import Signer
 from tests.e2e.conftest import THREE, TWO, Stage
 
 HELLO = "hello-0:1.0-1.noarch"
@@ -262,3 +265,22 @@ def test_a_place_that_is_none_refuses_and_lets_remove(stage: Stage, line: str) -
     result = on.dnf("install", "hello")
     assert result.rc != 0 and "multisig.conf" in result.text and on.installed() == {"greet-1.0-1.noarch"}, result.text
     assert on.dnf("remove", "greet").rc == 0
+
+
+@pytest.mark.parametrize("index", [False, True])
+def test_bad_signatures_in_a_place_take_no_ones_vote_away(stage: Stage, index: bool) -> None:
+    """More of each person than are tried, over the very statement that they did sign, before their good ones."""
+    folder = elsewhere(stage, signers=THREE)
+    statement = bundles.parse((folder / FILE).read_bytes()).attestations[0].statement
+    people = [stage.shop.people[name] for name in THREE]
+    bad = [
+        Signer(person.fingerprint, str(person.home)).sign(f"something else {number}".encode())
+        for person in people
+        for number in range(5)
+    ]
+    (folder / FILE).write_bytes(bundles.encode(Bundle((Attestation(statement, tuple(bad)),))))
+    if index:
+        with_index(folder)
+    on = system(stage, str(folder), signers=THREE)
+    result = on.dnf("install", "hello")
+    assert installed(result, on), result.text
