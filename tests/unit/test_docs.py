@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import re
+import shlex
 from pathlib import Path
 from typing import Iterator, List, Tuple
 
@@ -172,6 +174,30 @@ def test_the_manual_page_names_every_option(command: str, option: str) -> None:
     page = _page("docs/multisig.1").replace("\\-", "-").replace("\\(en", "-")
     section = page.partition(f".SS multisig {command}")[2].partition("\n.SS ")[0]
     assert re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", section)
+
+
+_PROGRAM = re.compile(r"(?:[$#] )?(?:sudo )?(?:python3 multisig\.pyz|/usr/bin/python3 -m multisig|multisig) (?=[a-z])")
+
+
+def _commands() -> Iterator[Tuple[str, str]]:
+    """Every command line of ours in the pages' indented and fenced blocks: a page's name, and what follows multisig."""
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        blocks = [*re.findall(r"(?:^ {4}.*\n)+", text, re.MULTILINE), *_blocks(text, "(?:sh|console)?")]
+        for line in re.sub(r"\\\n *", " ", "\n".join(blocks)).splitlines():
+            found = _PROGRAM.match(line.strip())
+            if found is not None:
+                yield page.name, re.split(r"\s(?:[|>&;#]|&&|\|\|)", line.strip()[found.end() :])[0]
+
+
+@pytest.mark.parametrize(("page", "command"), list(_commands()))
+def test_every_command_of_the_pages_is_one_that_the_program_takes(page: str, command: str) -> None:
+    options = cli.build_parser().parse_args(shlex.split(command))
+    assert importlib.import_module(f"multisig.cli.{options.module}"), page
+
+
+def test_the_pages_have_commands_to_try() -> None:
+    assert {page for page, _ in _commands()} >= {"README.md", "builders.md", "release-manager.md", "keys.md"}
 
 
 def test_links_between_pages_lead_somewhere() -> None:
