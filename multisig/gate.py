@@ -308,7 +308,9 @@ class Gate:
         if not any(rule.signed_by for rule in rules) and judged.verdict.code is not Code.OK:
             return _settled(judged)
         try:
-            listing = self._listing(package) if case.releases else None
+            # What nobody released is not read: it is whatever a mirror sends, and refused by the rules.
+            released = any(standing.good for standing in case.releases.values())
+            listing = self._listing(package) if released else None
         except (MetadataError, UnreadableError) as error:
             return _settled(judged.refused(Code(error.code), f"the metadata of {package.repo}: {error}"))
         return self._pool.submit(judge_bytes, AtHand(fd, path, subject, case, progress, listing), judged, self._checker)

@@ -22,7 +22,19 @@ from multisig.repositories import repomd_digests
 from multisig.statement import Kind, Subject, make
 from multisig.statement import encode as encode_statement
 from multisig.verdict import Code
-from tests.unit.core import CHANNEL, NOW, FakeEngine, FakeSource, attest, bundle, leaf, policy, rule
+from tests.unit.core import (
+    CHANNEL,
+    NOW,
+    FakeEngine,
+    FakeSource,
+    attest,
+    bundle,
+    key,
+    leaf,
+    policy,
+    public_key,
+    rule,
+)
 from tests.unit.gate_bench import at_hand, build_packages, code, planned, signed
 from tests.unit.test_gate_shared import Dated
 from tests.unit.test_metadata import entry, primary, record, repomd
@@ -160,6 +172,17 @@ def test_without_a_good_release_nothing_goes_in(tmp_path: Path, hello: Rpm, how:
     source = FakeSource({1: signed(hello, *BUILDERS)})
     (early,) = gate.judge_planned([planned()], source)
     assert (early.verdict.code, words in early.verdict.message) == (wanted, True), "before anything is downloaded"
+
+
+def test_metadata_that_nobody_released_are_not_read(tmp_path: Path, hello: Rpm) -> None:
+    """They are whatever a mirror sends. A second rule, by the header's signature, had them read all the same."""
+    metadata = repository(tmp_path, hello)
+    (tmp_path / "repodata" / "primary.xml").unlink()
+    by = policy(rule(leaf(2), release=ASKED), rule(signed_by=(key(public_key("vendor")),), name="vendor"))
+    gate = Gate(by, FakeEngine(), now=NOW, workers=2, releases=Mirror(metadata, None))
+    found = at_hand(hello, signed(hello, *BUILDERS), gate=gate)
+    assert code(found) is Code.BELOW_THRESHOLD
+    assert "has no release statement" in found.verdict.message
 
 
 def test_an_older_release_than_the_one_remembered_is_refused(tmp_path: Path, hello: Rpm) -> None:
