@@ -9,7 +9,7 @@ import os
 import stat
 import tempfile
 from contextlib import contextmanager, suppress
-from typing import Iterator, Optional, Tuple
+from typing import BinaryIO, Iterator, Optional, Tuple
 
 from multisig.errors import UnreadableError
 
@@ -74,14 +74,24 @@ def write_new(path: str, data: bytes, *, mode: int = 0o644) -> None:
 
 
 def _write(path: str, data: bytes, mode: int, *, alone: bool, new: bool) -> None:
+    with replacing(path, mode=mode, alone=alone, new=new) as stream:
+        stream.write(data)
+
+
+@contextmanager
+def replacing(path: str, *, mode: int = 0o644, alone: bool = False, new: bool = False) -> Iterator[BinaryIO]:
+    """As write_whole (``new``: as write_new), for what is written piece by piece to the stream, and may be read again.
+
+    It is put in place at the end of the ``with``. What is raised within leaves the old file untouched.
+    """
     directory, name = os.path.split(os.path.abspath(path))
     temporary = None
     try:
         fd, temporary = (
             _temporary_alone(directory, name) if alone else tempfile.mkstemp(prefix=f".{name[:50]}.", dir=directory)
         )
-        with os.fdopen(fd, "wb") as stream:
-            stream.write(data)
+        with os.fdopen(fd, "w+b") as stream:
+            yield stream
             stream.flush()
             os.fchmod(stream.fileno(), mode)
             os.fsync(stream.fileno())

@@ -7,16 +7,14 @@ import argparse
 import os
 import shutil
 import stat
-import tempfile
-from contextlib import suppress
 from typing import Optional
 
 from multisig import bundle as bundles
 from multisig.bundle import Bundle
 from multisig.cli.bundles import bundle_path, read_bundle
 from multisig.cli.subject import hush_librpm
-from multisig.errors import BundleError, MalformedRpmError, UnreadableError, UsageError
-from multisig.files import locked, open_regular, sync_directory
+from multisig.errors import BundleError, MalformedRpmError, UsageError
+from multisig.files import locked, open_regular, replacing
 from multisig.subjects.embedded import read_embedded, with_bundle
 from multisig.subjects.rpm import read_rpm
 
@@ -64,27 +62,13 @@ def _write(fd: int, path: str, data: bytes, output: str) -> None:
         beginning, rest = with_bundle(fd, data)
     except MalformedRpmError as error:
         raise error.at(path) from None
-    folder = os.path.dirname(os.path.abspath(output))
-    temporary = None
-    try:
-        copy, temporary = tempfile.mkstemp(prefix=".multisig-", dir=folder)
-        with os.fdopen(copy, "w+b") as stream, os.fdopen(os.dup(fd), "rb") as source:
-            stream.write(beginning)
-            source.seek(rest)
-            shutil.copyfileobj(source, stream, 1 << 20)
-            stream.flush()
-            _check(fd, stream.fileno(), data, path)
-            os.fchmod(stream.fileno(), stat.S_IMODE(os.fstat(fd).st_mode))
-            os.fsync(stream.fileno())
-        os.replace(temporary, output)
-        temporary = None
-        sync_directory(folder)
-    except OSError as error:
-        raise UnreadableError(f"cannot be written: {error.strerror}", path=output) from None
-    finally:
-        if temporary is not None:
-            with suppress(OSError):
-                os.unlink(temporary)
+    mode = stat.S_IMODE(os.fstat(fd).st_mode)
+    with replacing(output, mode=mode) as stream, os.fdopen(os.dup(fd), "rb") as source:
+        stream.write(beginning)
+        source.seek(rest)
+        shutil.copyfileobj(source, stream, 1 << 20)
+        stream.flush()
+        _check(fd, stream.fileno(), data, path)
 
 
 def _check(original: int, copy: int, data: bytes, path: str) -> None:
