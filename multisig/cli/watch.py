@@ -174,7 +174,8 @@ def _lines(
     if misuse or found:
         yield "if that was not you, have your key revoked, and tell those who keep the policies"
     else:
-        yield f"nothing found: {looked_at} signatures looked at, for {', '.join(key.fingerprint for key in own)}"
+        looked = "1 signature" if looked_at == 1 else f"{looked_at} signatures"
+        yield f"nothing found: {looked} looked at, for {', '.join(key.fingerprint for key in own)}"
 
 
 def _json(

@@ -89,6 +89,12 @@ def test_what_the_signer_signed_is_no_misuse_nor_is_what_others_did(desk: Desk) 
     assert ran.out.startswith("nothing found: 3 signatures looked at")
 
 
+def test_one_signature_is_told_as_one(desk: Desk) -> None:
+    desk.put("hello.rpm.msig", (desk.own, "marek"))
+    ran = call("watch", "--ledger", desk.ledger, "--policy", desk.bench.policy, desk.repo)
+    assert (ran.rc, ran.out.startswith("nothing found: 1 signature looked at, for ")) == (0, True), ran
+
+
 def test_a_signature_that_is_not_in_the_ledger_is_found_and_told(desk: Desk) -> None:
     desk.put("sub/backdoor.rpm.msig", (FORGED, "marek"))
     found = desk.watch()
