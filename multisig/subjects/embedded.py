@@ -8,7 +8,6 @@ and the payload stay byte for byte, and so does all that any digest or signature
 
 from __future__ import annotations
 
-import os
 import struct
 from dataclasses import dataclass
 from typing import List, Optional, Tuple
@@ -16,7 +15,7 @@ from typing import List, Optional, Tuple
 from multisig.bundle import MAX_BUNDLE
 from multisig.errors import MalformedRpmError, UnreadableError
 from multisig.subjects import RPM_LEAD
-from multisig.subjects.framing import HEADER_MAGIC, LEAD_SIZE, MAX_SIGNATURE_DATA, MAX_SIGNATURE_TAGS
+from multisig.subjects.framing import HEADER_MAGIC, LEAD_SIZE, MAX_SIGNATURE_DATA, MAX_SIGNATURE_TAGS, exactly
 from multisig.subjects.header import BIN
 
 BUNDLE_TAG = 0x6D736967
@@ -78,7 +77,7 @@ def with_bundle(fd: int, bundle: bytes) -> Tuple[bytes, int]:
     entries.insert(0, (_SIGNATURES, BIN, len(data), _TRAILER.size))
     data += _TRAILER.pack(_SIGNATURES, BIN, -_INDEX.size * count, _TRAILER.size)
     index = b"".join(_INDEX.pack(*entry) for entry in entries)
-    lead = _exactly(fd, 0, LEAD_SIZE)
+    lead = exactly(fd, 0, LEAD_SIZE)
     return lead + _PRELUDE.pack(HEADER_MAGIC, count, len(data)) + index + data + bytes(-len(data) % 8), header.end
 
 
@@ -107,24 +106,14 @@ def _without_region(header: _Header) -> Tuple[List[_Entry], bytes]:
 
 def _read(fd: int) -> _Header:
     try:
-        start = _exactly(fd, 0, LEAD_SIZE + _PRELUDE.size)
+        start = exactly(fd, 0, LEAD_SIZE + _PRELUDE.size)
         magic, count, size = _PRELUDE.unpack(start[LEAD_SIZE:])
         if not start.startswith(RPM_LEAD) or magic != HEADER_MAGIC:
             raise MalformedRpmError("does not begin with a lead and a signature header")
         if count > MAX_SIGNATURE_TAGS or size > MAX_SIGNATURE_DATA:
             raise MalformedRpmError("the signature header is too large")
-        blob = _exactly(fd, len(start), _INDEX.size * count + size)
+        blob = exactly(fd, len(start), _INDEX.size * count + size)
     except OSError as error:
         raise UnreadableError(f"cannot be read: {error.strerror}") from None
     entries = list(_INDEX.iter_unpack(blob[: _INDEX.size * count]))
     return _Header(entries, blob[_INDEX.size * count :], len(start) + len(blob) + -size % 8)
-
-
-def _exactly(fd: int, offset: int, size: int) -> bytes:
-    data = b""
-    while len(data) < size:
-        more = os.pread(fd, size - len(data), offset + len(data))
-        if not more:
-            raise MalformedRpmError("the file is truncated within its signature header")
-        data += more
-    return data

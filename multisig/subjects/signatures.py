@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-import os
 import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Dict, List, Tuple
 
 from multisig.errors import MalformedRpmError, UnreadableError
-from multisig.subjects.framing import HEADER_MAGIC, LEAD_SIZE, MAX_SIGNATURE_DATA, MAX_SIGNATURE_TAGS
+from multisig.subjects.framing import HEADER_MAGIC, LEAD_SIZE, MAX_SIGNATURE_DATA, MAX_SIGNATURE_TAGS, exactly
 from multisig.subjects.header import BIN, STRING_ARRAY
 from multisig.subjects.rpm import RpmSubject
 
@@ -62,10 +61,10 @@ def read_header_signatures(fd: int) -> HeaderSignatures:
     signature header, UnreadableError where the disk fails.
     """
     try:
-        magic, index_count, data_size = _PRELUDE.unpack(_exactly(fd, LEAD_SIZE, _PRELUDE.size))
+        magic, index_count, data_size = _PRELUDE.unpack(exactly(fd, LEAD_SIZE, _PRELUDE.size))
         if magic != HEADER_MAGIC or index_count > MAX_SIGNATURE_TAGS or data_size > MAX_SIGNATURE_DATA:
             raise MalformedRpmError("the signature header does not begin as one, or is too large")
-        blob = _exactly(fd, LEAD_SIZE + _PRELUDE.size, _INDEX.size * index_count + data_size)
+        blob = exactly(fd, LEAD_SIZE + _PRELUDE.size, _INDEX.size * index_count + data_size)
     except OSError as error:
         raise UnreadableError(f"cannot be read: {error.strerror}") from None
     return parse_signature_header(blob[: _INDEX.size * index_count], blob[_INDEX.size * index_count :])
@@ -144,13 +143,3 @@ def _decoded(text: bytes, tag: int) -> bytes:
     if not packet or base64.b64encode(packet) != text:
         raise MalformedRpmError("a signature is not canonical base64", tag=tag)
     return packet
-
-
-def _exactly(fd: int, offset: int, size: int) -> bytes:
-    data = b""
-    while len(data) < size:
-        more = os.pread(fd, size - len(data), offset + len(data))
-        if not more:
-            raise MalformedRpmError("the file is truncated within its signature header")
-        data += more
-    return data
