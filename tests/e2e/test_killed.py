@@ -131,13 +131,20 @@ def watched(look: Callable[[], object], failure: Path) -> Iterator[None]:
     assert int((failure.parent / "looks").read_text()) > 20
 
 
-def rounds(work: Mapping[str, Callable[[], object]], check: Callable[[str], None], longest: float, seed: int) -> int:
-    """Kill each piece of work again and again, then let it end; how often it was killed in the middle."""
+def rounds(work: Mapping[str, Callable[[], object]], check: Callable[[str], None], seed: int) -> int:
+    """Kill each piece of work again and again, then let it end; how often it was killed in the middle.
+
+    How long a piece takes depends on the machine and on what else it does. So the longest delay grows with each piece
+    that was killed and shrinks with each that was done before: most are killed in the middle, wherever this runs.
+    """
     chance = random.Random(seed)
     interrupted = 0
+    longest = 0.5
     for number, (name, piece) in enumerate(work.items()):
         for _ in range(KILLS // len(work)):
-            interrupted += killed_at(chance.uniform(0, longest), piece)
+            killed = killed_at(chance.uniform(0, longest), piece)
+            longest *= 1.1 if killed else 0.8
+            interrupted += killed
             check(name)
         piece()
         check(f"after {number}")
@@ -158,13 +165,10 @@ def test_merges_killed_200_times_lose_nothing_and_show_nothing_half_written(stag
         assert found >= there
         there.update(found)
 
-    started = time.monotonic()
-    run("merge", "-o", stage.folder / "trial.msig", *parts)
-    longest = 1.5 * (time.monotonic() - started)
     with watched(lambda: client.signatures(out) or pytest.fail("it is gone"), stage.folder / "failure"):
         work = {str(part): lambda part=part: run("merge", "-o", out, part) for part in parts}
-        interrupted = rounds(work, check, longest, seed=1)
-    assert interrupted > KILLS // 20
+        interrupted = rounds(work, check, seed=1)
+    assert interrupted > KILLS // 4
     assert there == set().union(*map(client.signatures, parts))
     assert os.listdir(folder) == ["out.msig"]
 
@@ -182,9 +186,7 @@ def test_publishes_killed_200_times_lose_nothing_and_show_nothing_half_written(s
     incoming.mkdir()
     words = ("publish", "--incoming", incoming, "--repo", repo, "--policy", stage.policy)
     upload(stage, incoming, "hello-1.0-1", THREE)
-    started = time.monotonic()
     run(*words)
-    longest = 1.5 * (time.monotonic() - started)
     there: Dict[str, Set[str]] = {}
 
     def uploading(name: str, signers: Sequence[str]) -> Callable[[], None]:
@@ -203,7 +205,7 @@ def test_publishes_killed_200_times_lose_nothing_and_show_nothing_half_written(s
 
     work = {f"{name} {who}": uploading(name, who) for who in (THREE, ["simon"]) for name in PACKAGES}
     with watched(lambda: client.packages(repo), stage.folder / "failure"):
-        interrupted = rounds(work, check, longest, seed=2)
+        interrupted = rounds(work, check, seed=2)
     assert interrupted > KILLS // 4
     assert {len(signatures) for signatures in there.values()} == {4} and len(there) == len(PACKAGES)
     assert not (repo / ASIDE).exists()
