@@ -83,10 +83,10 @@ AROUND: Dict[str, Callable[[bytes], bytes]] = {
 
 @pytest.mark.parametrize("what", sorted(AROUND))
 def test_bytes_that_are_no_bundle_are_malformed(what: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(BundleError):
         parse(AROUND[what](encode(GOOD)))
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1
 
 
 DUPLICATE_KEYS = [

@@ -150,11 +150,11 @@ def test_both_agree_on_every_name(names: List[str], sort: bool) -> None:
 
 def test_names_made_to_take_long_do_not() -> None:
     head, _, _ = TEXT.partition('"subject":[')
-    begun = time.monotonic()
+    begun = time.process_time()
     for name in ("-0:" * 300, "a-0:1-" + "." * 900, "-" * 1000, "a-0:1-1." + "a" * 900, "0-0:0-0.0" * 90):
         line = json.dumps({"digest": vars(digests()), "name": name}, separators=(",", ":"))
         agree(head + '"subject":[' + ",".join([line] * MAX_SUBJECTS) + "x]}")
-    assert time.monotonic() - begun < 20
+    assert time.process_time() - begun < 20
 
 
 def test_a_name_that_no_statement_can_hold_is_not_found() -> None:

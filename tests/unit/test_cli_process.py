@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
+import time
 from pathlib import Path
 from typing import List, Mapping
 
@@ -98,15 +100,15 @@ def test_names_and_words_that_the_terminal_cannot_show_are_escaped(bench: Bench,
 
 
 def test_interrupted_is_neither_accepted_nor_refused(bench: Bench) -> None:
+    large = sparse(bench)
     process = subprocess.Popen(
-        [PYTHON, "-B", "-m", "multisig", "verify", "--kind", "file", "--policy", str(bench.policy), str(sparse(bench))],
+        [PYTHON, "-B", "-m", "multisig", "verify", "--kind", "file", "--policy", str(bench.policy), str(large)],
         env={**CLEAN, "PYTHONPATH": str(CHECKOUT)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
-    try:
-        process.communicate(timeout=1)
-    except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    while not has_opened(process.pid, large) and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
     assert process.returncode not in (0, 1)
     assert b"Traceback" not in err
 
@@ -117,6 +119,14 @@ def sparse(bench: Bench) -> Path:
     with open(path, "wb") as file:
         file.truncate(8 << 30)
     return path
+
+
+def has_opened(process: int, path: Path) -> bool:
+    """Whether a process is at work on the file by now: until then it has loaded its modules."""
+    descriptors = Path(f"/proc/{process}/fd")
+    with contextlib.suppress(FileNotFoundError):  # one that it has closed meanwhile
+        return any(os.path.samefile(descriptor, path) for descriptor in descriptors.iterdir() if descriptor.exists())
+    return False
 
 
 def test_help_names_every_command_and_the_exit_codes() -> None:

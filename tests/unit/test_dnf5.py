@@ -329,7 +329,7 @@ def test_what_drips_is_given_up(site: Server, msig: bytes, tmp_path: Path, monke
     monkeypatch.setattr(downloads, "_DEADLINE", 1.0)
     site.fault("*.msig", Fault(drip=0.3))
     started = time.monotonic()
-    assert ask(site)(tmp_path) is None and time.monotonic() - started < 10
+    assert ask(site)(tmp_path) is None and time.monotonic() - started < 60  # all of it would take ten minutes
 
 
 def test_login(site: Server, msig: bytes, tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def test_a_gpgv_that_hangs_is_ended(people: People, tmp_path: Path, text: str) -
     start = time.monotonic()
     with pytest.raises(EngineError, match=r"longer than 0\.3 seconds"):
         run(script(tmp_path, text), people, timeout=0.3)
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 45  # the sleeping ones would take a minute, the busy one for ever
 
 
 def test_a_missing_gpgv_is_named_with_what_to_install(people: People, tmp_path: Path) -> None:

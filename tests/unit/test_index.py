@@ -394,7 +394,7 @@ def test_a_large_index_is_searched_quickly() -> None:
         items.append((subjects[0].name, attest(statement(*subjects), "marek")))
     data = written(*(item for _, item in items))
     names = [f"n{number}-{n:04d}-0:1-1.noarch" for number in range(10) for n in range(0, 2000, 2)]
-    begun = time.monotonic()
+    begun = time.process_time()
     found = search(data, *names, size=1 << 18)
     assert len(found.attestations) == 10_000
-    assert time.monotonic() - begun < 5
+    assert time.process_time() - begun < 5

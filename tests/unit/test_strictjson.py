@@ -48,10 +48,10 @@ from multisig.strictjson import has_lone_surrogate, loads
     ids=lambda text: text[:20] or "nothing",
 )
 def test_what_two_parsers_could_read_in_two_ways_is_an_error(text: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(ValueError):
         loads(text)
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_integers_strings_lists_and_objects_are_read() -> None:
