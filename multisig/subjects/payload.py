@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Proves a payload: decompresses it once and holds every member against the signed header. Nothing is written.
 
-The archive is rpm's dialect of cpio "newc" (librpm: lib/cpio.c): names begin with a dot, the content of a hard-link
-group comes with its last member, packages with a file over 4 GiB use headers that name the file by its index.
+The archive is rpm's dialect of cpio "newc" (librpm: lib/cpio.c): names begin with a dot, the names of a hard-link
+group stand together and its content comes with the last of them, packages with a file over 4 GiB use headers that name
+the file by its index.
 Only what rpmbuild writes is accepted; each length is known from the signed header before a byte of it is read, so a
 decompression bomb ends at its first wrong length.
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from typing import Dict, Iterator, List, Optional, Set
+from typing import Dict, Iterator, List, Optional, Set, Tuple
 
 from multisig.errors import MalformedRpmError, PayloadMismatchError, UnreadableError
 from multisig.subjects import Progress
@@ -134,6 +135,7 @@ class _Archive:
         self._stream = stream
         self._files = files
         self._seen: Set[int] = set()
+        self._group: Tuple[int, ...] = ()  # of hard links, whose content has not come yet
         self._index: Dict[bytes, int] = {path: index for index, path in enumerate(files.paths)}
 
     def prove(self) -> None:
@@ -143,6 +145,8 @@ class _Archive:
                 break
             self._prove_member(index, size)
             self._stream.align()
+        if self._group:
+            raise self._torn()
         self._stream.align()
         if not self._stream.ends():
             raise PayloadMismatchError("bytes follow the payload's archive")
@@ -187,6 +191,7 @@ class _Archive:
         if index in self._seen or not self._files.in_payload(index):
             raise PayloadMismatchError("a file is in the payload twice, or has no place there", got=self._shown(index))
         self._seen.add(index)
+        self._follow_links(index)
         expected = self._expected_size(index)
         if size != expected:
             raise PayloadMismatchError(
@@ -198,6 +203,24 @@ class _Archive:
                 raise PayloadMismatchError("a symbolic link's target is not the signed one", got=self._shown(index))
         elif stat.S_ISREG(mode) and self._has_content(index):
             self._prove_content(index, size)
+
+    def _follow_links(self, index: int) -> None:
+        """The names of a hard-link group follow each other, the one with the content last, as rpm writes them.
+
+        rpm remembers one name that waits for its content, and takes the next regular file in the archive for another
+        name of that file, whatever the header says of it (lib/fsm.c, fsmMkfile): each file would have its signed
+        content in the archive, and another one on the disk.
+        """
+        group = self._files.links.get(index, ())
+        if self._group and group is not self._group:
+            raise self._torn()
+        self._group = () if self._has_content(index) else group
+
+    def _torn(self) -> PayloadMismatchError:
+        return PayloadMismatchError(
+            "the names of a hard link do not stand together in the payload, its content with the last of them",
+            got=self._shown(self._group[0]),
+        )
 
     def _prove_content(self, index: int, size: int) -> None:
         digest = hashlib.new(DIGEST_NAMES[self._files.digest_algorithm])

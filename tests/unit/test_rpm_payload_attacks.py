@@ -6,6 +6,7 @@ Payload digests and sizes in both headers are made to fit, so that only the cont
 
 from __future__ import annotations
 
+from itertools import permutations
 from typing import List
 
 import pytest
@@ -188,6 +189,32 @@ def test_hard_links_whose_content_is_another_or_comes_with_another_link_are_refu
     refused_payload(
         with_members(everything, [member.but(data=b"") if member.name == last else member for member in moved])
     )
+
+
+def test_names_of_a_hard_link_that_do_not_stand_together_are_refused(everything: Rpm) -> None:
+    """rpm takes the next regular file for one more name of the link that waits for its content."""
+    linked = [member for member in everything.members if member.name in LINKS]
+    others = [member for member in everything.members if member.name not in LINKS]
+    assert [member.name for member in linked] == LINKS
+    for place in range(len(others) + 1):
+        assert proven(with_members(everything, [*others[:place], *linked, *others[place:]])).manifest
+    for between in others:
+        rest = [member for member in others if member is not between]
+        for place in (1, 2):
+            refused_payload(with_members(everything, [*rest, *linked[:place], between, *linked[place:]]))
+            refused_payload(with_members(everything, [*linked[:place], *rest, between, *linked[place:]]))
+
+
+def test_names_of_a_hard_link_after_its_content_are_refused(everything: Rpm) -> None:
+    """rpm would leave them empty, or take the next regular file for one more name of theirs."""
+    others = [member for member in everything.members if member.name not in LINKS]
+    for order in permutations(member for member in everything.members if member.name in LINKS):
+        package = with_members(everything, [*others[:3], *order, *others[3:]])
+        if order[-1].data:
+            assert proven(package).manifest
+        else:
+            refused_payload(package)
+            refused_payload(with_members(everything, [*others, *order]))
 
 
 @pytest.mark.parametrize("magic", [b"070707", b"070702", b"07070Y", b"\0" * 6, b"ustar\0", b"!<arch"])
