@@ -153,10 +153,7 @@ def _sign(commands: "argparse._SubParsersAction[Parser]") -> None:
     parser.add_argument(
         "--source", metavar="URI", help="what was built, as git+https://…@COMMIT; shown, decides nothing"
     )
-    parser.add_argument("--gnupghome", metavar="D", help="GnuPG's directory, where it is not the usual one")
-    parser.add_argument(
-        "--gpg", metavar="PROGRAM", default="gpg", help="what signs, as qubes-gpg-client-wrapper (%(default)s)"
-    )
+    _signing_options(parser)
     parser.add_argument("--batch", metavar="OUT.msig", help="sign one statement that lists all, into this bundle")
     parser.add_argument(
         "--kind", choices=("rpm", "file", "tree"), help="take each PATH as this, whatever it looks like"
@@ -164,8 +161,16 @@ def _sign(commands: "argparse._SubParsersAction[Parser]") -> None:
     parser.add_argument("--dry-run", action="store_true", help="show what would be signed")
     parser.add_argument("--export", metavar="FILE", help="write the statement's bytes, to be signed elsewhere")
     parser.add_argument("--attach", metavar="SIG", help="take the signature over them that was made elsewhere")
-    parser.add_argument("--ledger", metavar="L", help="where to note what you sign; default: in your home")
     parser.add_argument("paths", metavar="FILE|DIR", nargs="+")
+
+
+def _signing_options(parser: Parser) -> None:
+    parser.add_argument("--gnupghome", metavar="D", help="GnuPG's directory, where it is not the usual one")
+    parser.add_argument(
+        "--gpg", metavar="PROGRAM", default="gpg",
+        help="what signs, as qubes-gpg-client-wrapper; default: %(default)s",
+    )  # fmt: skip
+    parser.add_argument("--ledger", metavar="L", help="where to note what you sign; default: in your home")
 
 
 def _merge(commands: "argparse._SubParsersAction[Parser]") -> None:
@@ -267,11 +272,7 @@ def _release_sign(actions: "argparse._SubParsersAction[Parser]") -> None:
     sign = _command(actions, "sign", "releasesign", "sign the repository's release statement with your key")
     sign.add_argument("--key", metavar="FPR", required=True, help="full fingerprint of your key")
     sign.add_argument("--channel", metavar="C", required=True, help="what the release is for, as demo-stable")
-    sign.add_argument("--gnupghome", metavar="D", help="GnuPG's directory, where it is not the usual one")
-    sign.add_argument(
-        "--gpg", metavar="PROGRAM", default="gpg", help="what signs, as qubes-gpg-client-wrapper (%(default)s)"
-    )
-    sign.add_argument("--ledger", metavar="L", help="where to note what you sign; default: in your home")
+    _signing_options(sign)
     sign.add_argument("--serial", metavar="N", type=int, help="of a new statement; default: one more than the highest")
     ends = sign.add_mutually_exclusive_group()
     ends.add_argument("--valid", metavar="SPAN", help="how long it holds, as 36h; default: 14d")
@@ -301,6 +302,10 @@ def _policy(commands: "argparse._SubParsersAction[Parser]") -> None:
     init.add_argument("--root", metavar="DIR", default="/", help="of the system in DIR, as dnf's --installroot")
     init.add_argument("--config", metavar="FILE", help="read this dnf.conf, as dnf's --config")
     check = _policy_action(actions, "check", "policy", "say what is wrong with a policy, or soon will be")
+    check.add_argument(
+        "--journal", metavar="J",
+        help=f"what remembers the policies that were in force; default, of {paths.POLICY}: {paths.JOURNAL}",
+    )  # fmt: skip
     check.add_argument("--json", action="store_true", help="print one JSON object")
     show = _policy_action(actions, "show", "policyshow", "say what it would take to install PACKAGE, and whose word")
     show.add_argument("--repo", metavar="ID", help="the repository that it would come from")
@@ -311,7 +316,7 @@ def _policy(commands: "argparse._SubParsersAction[Parser]") -> None:
     update.add_argument("new", metavar="NEW")
     sign = _policy_action(actions, "sign", "policysign", "approve NEW, with the keys it names, as the next policy")
     sign.add_argument("--key", metavar="FPR", required=True, help="full fingerprint of your key")
-    sign.add_argument("--gnupghome", metavar="D", help="GnuPG's directory, where it is not the usual one")
+    _signing_options(sign)
     sign.add_argument("new", metavar="NEW")
 
 

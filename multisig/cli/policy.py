@@ -7,19 +7,23 @@ import argparse
 import json
 import os
 import time
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Tuple
 
-from multisig.errors import MultisigError
-from multisig.policy import load_policy
-from multisig.policy.lint import lint
+from multisig import paths
+from multisig.errors import JournalError, MultisigError
+from multisig.journal import Journal
+from multisig.policy import Policy, load_policy
+from multisig.policy.lint import Finding, lint
+from multisig.succession import rolled_back
 from multisig.text import plain
 
 
 def run(options: argparse.Namespace) -> int:
-    """0 where the policy can be used, 1 where a requirement cannot be met now, 2 where it is broken."""
+    """0 where the policy can be used, 1 where it cannot let in what it should now, 2 where it is broken."""
     policy = load_policy(options.policy)
-    findings = lint(policy, int(time.time()))
-    accepted = not any(finding.severity == "error" for finding in findings)
+    back = _history(policy, options)
+    findings = (*back, *lint(policy, int(time.time())))
+    accepted = not _is_error(findings)
     texts = [plain(f"{finding.severity}: {finding.subject}: {finding.text}") for finding in findings]
     counted = (("signer", policy.signers), ("group", policy.groups), ("rule", policy.rules))
     summary = f"serial {policy.serial}, " + ", ".join(_counted(what, len(items)) for what, items in counted)
@@ -27,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
         subject = {
             "name": os.path.basename(options.policy),
             "accepted": accepted,
-            "code": "ok" if accepted else "policy-error",
+            "code": "ok" if accepted else "rollback" if _is_error(back) else "policy-error",
             "rules": [rule.name for rule in policy.rules],
             "signers": list(policy.signers),
             "ignored": texts,
@@ -39,6 +43,29 @@ def run(options: argparse.Namespace) -> int:
             print(text)
         print(plain(f"{options.policy}: {summary}"))
     return 0 if accepted else 1
+
+
+def _is_error(findings: Tuple[Finding, ...]) -> bool:
+    return any(finding.severity == "error" for finding in findings)
+
+
+def _history(policy: Policy, options: argparse.Namespace) -> Tuple[Finding, ...]:
+    """What the journal says of the policy: whether a later one was in force. This machine's journal is about this
+    machine's policy, and may be for root alone to read; one that was named has to be readable."""
+    path = options.journal
+    if path is None:
+        if os.path.abspath(options.policy) != paths.POLICY:
+            return ()
+        path = paths.JOURNAL
+    try:
+        back = rolled_back(policy, Journal(path).newest_policy(policy.channel or ""))
+    except JournalError as error:
+        if options.journal is not None:
+            raise
+        return (Finding("warning", "serial", f"not compared with the policies that were in force: {error}"),)
+    if back is None:
+        return ()
+    return (Finding("warning" if policy.quorum is None else "error", "serial", back),)
 
 
 def _counted(what: str, number: int) -> str:

@@ -23,11 +23,11 @@ def run(options: argparse.Namespace) -> int:
     statement = policy_statement(draft)
     for line in _changes(options.policy, draft.policy):
         print(plain(line))
-    signer = Signer(options.key, options.gnupghome)
+    signer = Signer(options.key, options.gnupghome, options.gpg)
     signer.public_key()
     path = bundle_path(options.new)
     with GpgvEngine() as engine:
-        extend(path, [statement], signer, engine)
+        extend(path, [statement], signer, engine, ledger=options.ledger)
     files = len(draft.files)
     what = f"serial {statement.serial} for {statement.channel}, with {files} file{'' if files == 1 else 's'}"
     print(plain(f"{path}: {what}, signed by {signer.public_key().fingerprint}"))

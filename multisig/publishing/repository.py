@@ -30,9 +30,15 @@ _COPY = 1 << 20
 
 
 def file_name(nevra: str) -> str:
-    """How the file of NAME-EPOCH:VERSION-RELEASE.ARCH is called."""
+    """How the file of NAME-EPOCH:VERSION-RELEASE.ARCH is called: the epoch is no part of it."""
     name, _, rest = nevra.partition(":")
     return f"{name.rpartition('-')[0]}-{rest}.rpm"
+
+
+def _file_paths(nevra: str) -> Tuple[str, str]:
+    """Where the file of a package may lie, below the repository: the second is for one whose name another epoch has."""
+    epoch = nevra.partition(":")[0].rpartition("-")[2]
+    return file_name(nevra), os.path.join(f"epoch-{epoch}", file_name(nevra))
 
 
 class Repository:
@@ -42,7 +48,8 @@ class Repository:
         self.path = path
         self.aside = os.path.join(path, ASIDE)
         self.changed = False
-        self._files: Dict[str, str] = {}
+        self._files: Dict[str, List[str]] = {}
+        self._names: Dict[str, str] = {}
 
     @contextmanager
     def opened(self) -> Iterator[None]:
@@ -58,7 +65,9 @@ class Repository:
             self.changed = unfinished or not os.path.lexists(os.path.join(self.path, REPODATA, REPOMD))
             if os.path.lexists(self.aside):
                 self._clear()
-            self._files = dict(self._walk())
+            self._files, self._names = {}, {}
+            for name, path in sorted(self._walk()):
+                self._files.setdefault(name, []).append(path)
             yield
 
     def finished(self) -> None:
@@ -91,9 +100,24 @@ class Repository:
         except OSError as error:
             raise UnreadableError(f"cannot be written to: {error.strerror}", path=self.aside) from None
 
+    def may_hold(self, nevra: str) -> bool:
+        """Whether a file is there that is called as that package's would be; no header is read."""
+        return file_name(nevra) in self._files
+
     def find(self, nevra: str) -> Optional[str]:
-        """The path of the published file of that package, known by its file's name; None where there is none."""
-        return self._files.get(file_name(nevra))
+        """The path of the published file of that package, which is what its header says; None where there is none."""
+        return next((path for path in self._files.get(file_name(nevra), ()) if self._name(path) == nevra), None)
+
+    def room(self, nevra: str) -> Optional[str]:
+        """The path at which that package's file can be put; None where other files have every name that it may have."""
+        taken = self._files.get(file_name(nevra), ())
+        paths = (os.path.join(self.path, place) for place in _file_paths(nevra))
+        return next((path for path in paths if path not in taken), None)
+
+    def _name(self, path: str) -> str:
+        if path not in self._names:
+            self._names[path] = self.read(path).name
+        return self._names[path]
 
     def read(self, path: str) -> RpmSubject:
         """The package at a path that ``find`` gave."""
@@ -142,19 +166,23 @@ class Repository:
                 write_whole(path, data, alone=True)
         return True
 
-    def place(self, made: str, nevra: str, content: Bundle) -> None:
-        """Give the finished file ``made`` its name in the repository, and no other file's; its bundle comes first."""
+    def place(self, made: str, path: str, content: Bundle) -> None:
+        """Give the finished file ``made`` the name ``path``, which ``room`` gave, and no other file's; its bundle comes
+        first."""
         self.change()
-        path = os.path.join(self.path, file_name(nevra))
+        folder = os.path.dirname(path)
+        if folder != os.path.normpath(self.path):
+            self._call(_folder, folder)
+            self._call(sync_directory, self.path)
         if content.attestations:
             self.write_bundle(path, content)
         try:
             os.link(made, path)
             os.unlink(made)
-            sync_directory(self.path)
+            sync_directory(folder)
         except OSError as error:
             raise UnreadableError(f"cannot be put in place: {error.strerror}", path=path) from None
-        self._files[os.path.basename(path)] = path
+        self._files.setdefault(os.path.basename(path), []).append(path)
 
     def copy(self, fd: int, name: str) -> Tuple[int, str]:
         """A synced copy of the file at ``fd`` that nobody else writes to: a descriptor to read it by, and its path."""
@@ -204,6 +232,10 @@ class Repository:
             for name in names:
                 if name.endswith(".rpm") and not name.startswith("."):
                     yield name, os.path.join(folder, name)
+
+
+def _folder(path: str) -> None:
+    os.makedirs(path, exist_ok=True)
 
 
 def _chunks(fd: int, size: int) -> Iterator[bytes]:

@@ -25,7 +25,7 @@ from multisig.policy import Policy
 from multisig.publishing.candidates import Content, check_by_rpm, in_order, read_contents
 from multisig.publishing.createrepo import build_metadata, install_metadata
 from multisig.publishing.evidence import Evidence, Remembering, batch_bundle
-from multisig.publishing.repository import Repository
+from multisig.publishing.repository import Repository, file_name
 from multisig.publishing.uploads import Found, Uploads
 from multisig.subjects import Progress
 from multisig.subjects.embedded import read_embedded
@@ -106,7 +106,7 @@ class Publisher:
 
     def _collect(self, found: Found, contents: Sequence[Content]) -> Evidence:
         names = {content.nevra for content in contents}
-        evidence = Evidence(lambda name: name in names or self._repository.find(name) is not None)
+        evidence = Evidence(lambda name: name in names or self._repository.may_hold(name))
         taken: "Counter[str]" = Counter()
         for path in (*found.bundles, *found.rpms):
             data = self._uploaded_bundle(path)
@@ -194,7 +194,11 @@ class Publisher:
             finally:
                 os.close(copy)
             if verdict.accepted:
-                self._repository.place(made, content.nevra, evidence.bundle(content.nevra, content.digests).bundle)
+                place = self._repository.room(content.nevra)
+                if place is None:
+                    self._drop(content, f"other packages are published as {file_name(content.nevra)}")
+                    return True
+                self._repository.place(made, place, evidence.bundle(content.nevra, content.digests).bundle)
                 # The gate stops where the rules are satisfied; whoever reads the report wants to know of all.
                 everybody = evidence.signers(content.nevra, content.digests)
                 self._report.published.append(replace(verdict, signers=everybody))
@@ -223,12 +227,10 @@ class Publisher:
         path = self._repository.find(content.nevra)
         if path is None:
             return False
-        published = self._repository.read(path)
-        if (published.name, published.digests) == (content.nevra, content.digests):
+        if self._repository.read(path).digests == content.digests:
             self._report.known += len(content.paths)
         else:
-            what = content.nevra if published.name == content.nevra else published.name
-            self._drop(content, f"{path} is published already, with another content of {what}")
+            self._drop(content, f"{path} is published already, with another content of {content.nevra}")
         return True
 
     def _hold(self, content: Content, verdict: Verdict, evidence: Evidence) -> None:
@@ -253,11 +255,8 @@ class Publisher:
             path = self._repository.find(name)
             if path is None:
                 continue
-            subject = self._repository.read(path)
-            if subject.name != name:
-                continue
             present.append(name)
-            fitted = evidence.bundle(name, subject.digests)
+            fitted = evidence.bundle(name, self._repository.read(path).digests)
             if fitted.bundle.attestations and self._repository.write_bundle(path, fitted.bundle) and name not in new:
                 self._report.extended.append(name)
             if fitted.statements_left_out or fitted.signatures_left_out:

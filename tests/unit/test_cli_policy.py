@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from multisig import paths
 from multisig.cli import main, tables
-from tests.unit.cli_bench import Bench, call, checked_json, one_line
+from multisig.journal import Journal
+from tests.unit.cli_bench import Bench, Ran, call, checked_json, one_line
 from tests.unit.policy_keys import keys
 
 BROKEN = "multisig: policy/v1\nserial: 0\nrules: []\n"
@@ -151,6 +153,47 @@ def test_check_as_json(odd: Path, bench: Bench, tmp_path: Path) -> None:
     found = checked_json(ran.out, ran.rc)
     assert found["error"]["code"] == "policy-error"
     assert f"{odd}:2:9" in found["error"]["message"]
+
+
+def test_check_says_that_a_later_policy_was_in_force(odd: Path, tmp_path: Path) -> None:
+    journal = tmp_path / "journal.sqlite"
+
+    def check(*words: object) -> Ran:
+        return call("policy", "check", "--policy", odd, "--journal", journal, *words)
+
+    assert check().rc == 0, "no journal yet: nothing was in force"
+    Journal(str(journal)).remember_policy("other", 9, time=0, sha256="")
+    assert check().rc == 0
+    Journal(str(journal)).remember_policy("p", 4, time=0, sha256="")
+    ran = check()
+    assert ran.rc == 1
+    assert ran.out.startswith("error: serial: the policy has the serial 3, but here a later one was in force, with 4")
+    ran = check("--json")
+    (subject,) = checked_json(ran.out, ran.rc)["subjects"]
+    assert (subject["accepted"], subject["code"]) == (False, "rollback")
+    assert call("policy", "check", "--policy", odd).rc == 0, "another machine's policy is not this journal's business"
+    odd.write_text(odd.read_text().replace("policy-quorum: 1 of g\n", ""))
+    ran = check()
+    assert ran.rc == 0
+    assert "warning: serial: the policy has the serial 3" in ran.out
+    journal.write_bytes(b"no journal")
+    ran = check()
+    assert ran.rc == 2
+    one_line(ran.err, str(journal))
+
+
+def test_check_of_this_machines_policy_looks_at_its_journal(
+    odd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = tmp_path / "journal.sqlite"
+    monkeypatch.setattr(paths, "POLICY", str(odd))
+    monkeypatch.setattr(paths, "JOURNAL", str(journal))
+    Journal(str(journal)).remember_policy("p", 4, time=0, sha256="")
+    assert call("policy", "check", "--policy", odd).rc == 1
+    journal.write_bytes(b"for root alone, say")
+    ran = call("policy", "check", "--policy", odd)
+    assert ran.rc == 0
+    assert "warning: serial: not compared with the policies that were in force" in ran.out
 
 
 class Terminal(io.StringIO):

@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -19,6 +20,7 @@ import pytest
 
 from fixtures.running import CHECKOUT, CLEAN, PYTHON
 from multisig.bundle import Attestation, Bundle, encode
+from multisig.ledger import read_ledger
 from multisig.policy import load_policy, read_policy
 from multisig.statement import encode as encode_statement
 from multisig.succession import policy_statement
@@ -153,6 +155,19 @@ def test_what_signatures_cannot_mend_is_refused(
     ran = keepers.update(new)
     assert ran.rc == 1
     assert told in ran.out
+
+
+def test_a_policy_is_signed_by_the_program_named_and_noted_in_the_ledger_named(keepers: Keepers) -> None:
+    """As those need who sign in another qube, and keep their ledger there."""
+    new, ledger = keepers.write("new", 2, ["marek", "joanna"]), keepers.folder / "ledger.jsonl"
+    wrapper = keepers.folder / "elsewhere"
+    wrapper.write_text(f'#!/bin/sh\nexec gpg --homedir {shlex.quote(str(keepers.home.path))} "$@"\n')
+    wrapper.chmod(0o755)
+    key = keepers.home.fingerprints["marek"]
+    ran = call("policy", "sign", "--policy", keepers.policy, "--key", key, "--gpg", wrapper, "--ledger", ledger, new)
+    assert (ran.rc, ran.err) == (0, "")
+    (entry,) = read_ledger(str(ledger))
+    assert (entry.kind, entry.channel, entry.key) == ("policy", CHANNEL, key)
 
 
 def test_a_policy_without_a_quorum_is_neither_signed_nor_installed(keepers: Keepers) -> None:

@@ -317,17 +317,38 @@ def test_of_two_contents_that_enough_people_signed_the_one_with_more_signers_is_
     assert (server.repo / FILE).read_bytes() == other
 
 
-def test_two_packages_of_one_file_name_do_not_replace_each_other(server: Server) -> None:
-    """An epoch is no part of a file's name."""
+def test_packages_that_differ_in_their_epoch_alone_are_all_published_each_in_its_place(server: Server) -> None:
+    """An epoch is no part of a file's name: what a package is stands in its header."""
     assert file_name("a-b-7:1.0-2.x86_64") == "a-b-1.0-2.x86_64.rpm"
     aged = build(Recipe("hello.spec", (("age", "3"),)), BUILDERS["marek"], server.bench.policy.parent)[0].read_bytes()
-    text = statement(Subject("hello-3:1.0-1.noarch", judged(aged).digests))
+    name, place = "hello-3:1.0-1.noarch", f"epoch-3/{FILE}"
+    text = statement(Subject(name, judged(aged).digests))
     server.hello("marek", "marek", "joanna")
     server.publish()
     server.upload("b/aged.rpm", aged)
     server.upload("b/aged.msig", server.bench.bundle("marek", "joanna", text=text))
-    assert f"another content of {NEVRA}" in reasons(server.publish())["aged.rpm"]
+    assert names(server.publish()["published"]) == [name]
     assert (server.repo / FILE).read_bytes() == server.bench.rpm.read_bytes()
+    assert (server.repo / place).read_bytes() == aged
+    assert server.published() == {FILE, place}
+    server.upload("c/late.msig", server.bench.bundle("rafal", text=text))
+    done = server.publish()
+    assert (done["published"], done["extended"], done["dropped"]) == ([], [name], [])
+    assert len(client.signatures(server.repo / f"{place}.msig")) == 3
+    assert len(client.signatures(server.repo / f"{FILE}.msig")) == 2
+    assert server.bench.verify(server.repo / place)["rc"] == 0
+
+
+def test_a_package_whose_places_others_have_is_named_and_replaces_nothing(server: Server) -> None:
+    aged = build(Recipe("hello.spec", (("age", "3"),)), BUILDERS["marek"], server.bench.policy.parent)[0].read_bytes()
+    for place in (server.repo / FILE, server.repo / "epoch-0" / FILE):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(aged)
+    server.hello("marek", "marek", "joanna")
+    done = server.publish()
+    assert done["published"] == []
+    assert reasons(done)["hello.rpm"] == f"other packages are published as {FILE}"
+    assert (server.repo / FILE).read_bytes() == (server.repo / "epoch-0" / FILE).read_bytes() == aged
 
 
 # --- hostile uploads -------------------------------------------------------------------------------------------------
