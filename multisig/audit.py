@@ -15,12 +15,12 @@ from multisig.checking import Case, Checker
 from multisig.errors import MalformedRpmError, UsageError
 from multisig.evidence import Wanted, collect
 from multisig.openpgp import Engine
-from multisig.policy import Key, Policy, Rule, Signer, matching_rules, undecided_rules
+from multisig.policy import Key, Policy, Rule, Signer
 from multisig.recall import Kept, Recall
 from multisig.statement import Kind
 from multisig.subjects.installed import Installed
 from multisig.subjects.signatures import signed_bytes
-from multisig.traits import guarding_rules, planned_traits, rpm_traits
+from multisig.traits import exempting_rules, package_rules, planned_traits
 from multisig.vendor import UNSEEN
 from multisig.verdict import Code, Verdict, judge, refuse
 
@@ -77,9 +77,7 @@ class Auditor:
         kept = self._recall.content(subject.name, subject.digests)
         if kept is None:
             return _unknown(package)
-        rules = matching_rules(self._policy, rpm_traits(subject, kept.origin))
-        if rules:
-            rules += guarding_rules(self._policy, subject)
+        rules = package_rules(self._policy, subject, kept.origin)
         case = self._case(package, kept, tuple(replace(rule, release=None) for rule in rules))
         self._checker.begin(case)
         return case
@@ -107,9 +105,8 @@ class Auditor:
         if kept is None:
             return refuse(package.nevra, SYSTEM, Code(problem.code), f"{problem}; {_NOT_IN_THE_JOURNAL}")
         traits = planned_traits(package.name, package.obsoletes, kept.origin)
-        rules = matching_rules(self._policy, traits)
-        asks = undecided_rules(self._policy, traits) or any(rule.exempt is None for rule in rules)
-        if not rules or asks or self._policy.quorum is not None:
+        rules = exempting_rules(self._policy, traits)
+        if not rules:
             return refuse(package.nevra, kept.origin, Code(problem.code), str(problem))
         return judge(self._policy, rules, (), name=package.nevra, origin=kept.origin, now=self._now)
 

@@ -88,6 +88,7 @@ class Statement:
     issued: Optional[int] = None
     expires: Optional[int] = None
 
+
 #: What the predicate of each kind has to hold, and what it may.
 _PREDICATES: Mapping[Kind, Tuple[Set[str], Set[str]]] = {
     Kind.RPM: ({"channel"}, {"source"}),

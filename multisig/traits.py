@@ -8,7 +8,7 @@ import re
 import stat
 from typing import Optional, Sequence, Tuple
 
-from multisig.policy import ContentTraits, Policy, Requirement, Rule, Traits, matching_rules
+from multisig.policy import ContentTraits, Policy, Requirement, Rule, Traits, matching_rules, undecided_rules
 from multisig.subjects.rpm import RpmSubject
 
 # Whoever may ship these could switch the checks off: the policy, the plugins and the checker, rpm's macros, what is
@@ -58,6 +58,17 @@ def package_rules(policy: Policy, subject: RpmSubject, repo: str) -> Tuple[Rule,
     rules = matching_rules(policy, rpm_traits(subject, repo))
     # A rule that only guards the policy adds to those that match; it never stands in for one.
     return rules + guarding_rules(policy, subject) if rules else ()
+
+
+def exempting_rules(policy: Policy, traits: Traits) -> Tuple[Rule, ...]:
+    """The rules for a package whose content cannot be read, where all of them exempt it: nothing is asked of it then.
+
+    None where some rule asks for anything, or might once the content is known; nor with policy-quorum, since nobody can
+    tell whether the package holds the policy.
+    """
+    rules = matching_rules(policy, traits)
+    asking = undecided_rules(policy, traits) or any(rule.exempt is None for rule in rules)
+    return () if asking or policy.quorum is not None else rules
 
 
 def file_signatures_allowed(subject: RpmSubject, rules: Sequence[Rule]) -> bool:

@@ -15,7 +15,6 @@ from multisig.subjects.decompress import decompressed
 from multisig.subjects.rpm import RpmSubject
 from multisig.subjects.structure import Files
 
-_TRAILER = b"TRAILER!!!"
 _MAX_NAME = 4096 + 2
 _CHANGED = "the payload is not what it was when it was checked"
 

@@ -50,7 +50,7 @@ class RpmSubject:
 
     ``payload_offset`` is where the compressed payload begins (0 for an installed package); ``compressor`` the
     header's name for how it is compressed; ``file_signatures`` whether the unsigned signature header carries
-    signatures of files; ``signature_tags`` what that header holds.
+    signatures of files; ``region`` is the immutable region, as it stands in the file, ``entries`` its tags.
     """
 
     name: str
