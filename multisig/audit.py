@@ -13,10 +13,9 @@ from typing import List, Mapping, Optional, Sequence, Tuple
 
 from multisig.checking import Case, Checker
 from multisig.errors import MalformedRpmError, UsageError
-from multisig.evidence import Wanted, collect
 from multisig.openpgp import Engine
 from multisig.policy import Key, Policy, Rule, Signer
-from multisig.recall import Kept, Recall
+from multisig.recall import Recall
 from multisig.statement import Kind
 from multisig.subjects.installed import Installed
 from multisig.subjects.signatures import signed_bytes
@@ -78,18 +77,10 @@ class Auditor:
         if kept is None:
             return _unknown(package)
         rules = package_rules(self._policy, subject, kept.origin)
-        case = self._case(package, kept, tuple(replace(rule, release=None) for rule in rules))
+        rules = tuple(replace(rule, release=None) for rule in rules)
+        case = self._checker.case(Kind.RPM, subject.name, subject.digests, kept.origin, rules, kept.held)
         self._checker.begin(case)
         return case
-
-    def _case(self, package: Installed, kept: Kept, rules: Tuple[Rule, ...]) -> Case:
-        subject = package.subject
-        if subject is None or kept.held.together is None:
-            return Case(package.nevra, kept.origin, rules, None, problem=kept.held.problem)
-        channels = frozenset(rule.channel for rule in rules if rule.channel is not None)
-        wanted = Wanted(Kind.RPM, subject.name, subject.digests, channels)
-        evidence = collect(kept.held.together, self._policy, wanted, self._now, starts=kept.held.starts)
-        return Case(package.nevra, kept.origin, rules, evidence, list(evidence.candidates), bundle=kept.held.together)
 
     def _conclude(self, item: _Asked) -> Verdict:
         subject, case, header = item.package.subject, item.case, UNSEEN

@@ -9,10 +9,11 @@ from typing import Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from multisig.bundle import Bundle
 from multisig.errors import UncheckedSignatureError
-from multisig.evidence import Candidate, Evidence
+from multisig.evidence import Candidate, Evidence, Objection, Wanted, collect, no_objection
+from multisig.held import Held
 from multisig.openpgp import Checked, Engine, Grouping, Outcome, Signature
 from multisig.policy import Key, Policy, Rule, Traits
-from multisig.statement import Kind
+from multisig.statement import Digests, Kind
 from multisig.vendor import HeaderEvidence, header_evidence
 from multisig.verdict import Approval, ReleaseStanding, Verdict, approval, judge, plan
 
@@ -56,6 +57,31 @@ class Checker:
         self._thorough = thorough
         self._together = engine.verify_together if isinstance(engine, Grouping) else None
         self._checked: "Dict[_Identity, Tuple[Future[List[Checked]], int]]" = {}
+
+    def case(
+        self,
+        kind: Kind,
+        name: str,
+        digests: Optional[Digests],
+        origin: str,
+        rules: Tuple[Rule, ...],
+        held: Held,
+        *,
+        objection: Objection = no_objection,
+        lapsed_count: bool = False,
+    ) -> Case:
+        """What is held of a subject's evidence, sorted by what these rules ask for; nothing of it is verified yet.
+
+        ``digests`` and ``objection``: see evidence.Wanted.
+        """
+        case = Case(name, origin, rules, None, kind=kind, problem=held.problem, lapsed_count=lapsed_count)
+        if held.together is not None:
+            channels = frozenset(rule.channel for rule in rules if rule.channel is not None)
+            wanted = Wanted(kind, name, digests, channels, objection)
+            case.bundle = held.together
+            case.evidence = collect(held.together, self._policy, wanted, self._now, starts=held.starts)
+            case.untried = list(case.evidence.candidates)
+        return case
 
     def begin(self, case: Case) -> None:
         """Start on the signatures that ``verify`` will need first, without waiting for them."""

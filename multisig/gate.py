@@ -16,7 +16,7 @@ from typing import Dict, List, Mapping, Optional, Protocol, Sequence, Set, Tuple
 from multisig.bundle import Bundle
 from multisig.checking import Case, Checker
 from multisig.errors import MalformedRpmError, MetadataError, UnreadableError
-from multisig.evidence import Objection, Wanted, about, collect, content_variants, identifier, no_objection
+from multisig.evidence import Objection, about, content_variants, identifier, no_objection
 from multisig.hand import AtHand, judge_bytes
 from multisig.hand import Judged as Judged
 from multisig.held import Find, Held, Look, extend, hold
@@ -176,7 +176,7 @@ class Gate:
         """The verdict on a file or tree of these digests, with the bundle that lay beside it."""
         traits = Traits(kind=kind.word, repo=repo, name="", obsoletes=(), content=None)
         held = hold((bundle,) if bundle is not None else ())
-        case = self._case(kind, name, digests, repo, matching_rules(self._policy, traits), held)
+        case = self._checker.case(kind, name, digests, repo, matching_rules(self._policy, traits), held)
         case.traits = traits
         self._checker.verify([case])
         return self._conclude(case, held, digests)
@@ -200,11 +200,9 @@ class Gate:
         """
         rule = quorum_rule(f"quorum for the {kind.word}", kind.word, channel, quorum)
         held = hold((bundle,) if bundle is not None else ())
-        case = Case(name, name, (rule,), None, kind=kind, problem=held.problem, lapsed_count=lapsed_count)
-        if held.together is not None:
-            wanted = Wanted(kind, name, digests, frozenset({channel}), objection)
-            case.evidence = collect(held.together, self._policy, wanted, self._now, starts=held.starts)
-            case.untried = list(case.evidence.candidates)
+        case = self._checker.case(
+            kind, name, digests, name, (rule,), held, objection=objection, lapsed_count=lapsed_count
+        )
         self._checker.verify([case])
         return self._conclude(case, held, digests)
 
@@ -270,7 +268,7 @@ class Gate:
             if attempt >= _FULL_ATTEMPTS and held.together is not None and digests is not None:
                 few = about(held.together, package.nevra, digests)
                 held = replace(held, together=few, starts=tuple(range(len(few.attestations))))
-            case = self._case(Kind.RPM, package.nevra, digests, package.repo, decidable, held)
+            case = self._checker.case(Kind.RPM, package.nevra, digests, package.repo, decidable, held)
             case.releases = self._releases(package, decidable)
             self._checker.begin(case)
             cases[package.key] = case
@@ -332,7 +330,7 @@ class Gate:
     def _judge_subject(self, subject: RpmSubject, package: Package, rules: Tuple[Rule, ...]) -> Tuple[Case, Judged]:
         """By the evidence for its digests alone: a rule that asks for the header's signature is not satisfied yet."""
         held = self._held.get(package.key, Held())
-        case = self._case(Kind.RPM, subject.name, subject.digests, package.repo, rules, held)
+        case = self._checker.case(Kind.RPM, subject.name, subject.digests, package.repo, rules, held)
         case.releases = self._releases(package, rules)
         case.traits = rpm_traits(subject, package.repo) if self._thorough else None
         self._checker.verify([case])
@@ -356,7 +354,10 @@ class Gate:
 
     def _release_quorum(self, digests: Digests, asked: ReleaseRequirement, channel: str, bundle: Bundle) -> Verdict:
         rule = quorum_rule("quorum for the release", Kind.RELEASE.word, channel, asked.require)
-        return self._judge_case(Kind.RELEASE, SUBJECT, digests, SUBJECT, (rule,), Held(together=bundle)).verdict
+        held = Held(together=bundle)
+        case = self._checker.case(Kind.RELEASE, SUBJECT, digests, SUBJECT, (rule,), held)
+        self._checker.verify([case])
+        return self._conclude(case, held, digests).verdict
 
     # Evidence
 
@@ -373,23 +374,6 @@ class Gate:
                 self._held[package.key] = now
                 news.append(package)
         return news
-
-    def _judge_case(
-        self, kind: Kind, name: str, digests: Digests, origin: str, rules: Tuple[Rule, ...], held: Held
-    ) -> Judged:
-        case = self._case(kind, name, digests, origin, rules, held)
-        self._checker.verify([case])
-        return self._conclude(case, held, digests)
-
-    def _case(
-        self, kind: Kind, name: str, digests: Optional[Digests], origin: str, rules: Tuple[Rule, ...], held: Held
-    ) -> Case:
-        if held.together is None:
-            return Case(name, origin, rules, None, kind=kind, problem=held.problem)
-        channels = frozenset(rule.channel for rule in rules if rule.channel is not None)
-        wanted = Wanted(kind, name, digests, channels)
-        evidence = collect(held.together, self._policy, wanted, self._now, starts=held.starts)
-        return Case(name, origin, rules, evidence, list(evidence.candidates), kind=kind, bundle=held.together)
 
     def _conclude(self, case: Case, held: Held, digests: Optional[Digests]) -> Judged:
         verdict = self._checker.verdict(case, case.approvals, UNSEEN, [*held.notes, *case.ignored])
