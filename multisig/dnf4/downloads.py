@@ -10,8 +10,9 @@ import dnf
 import dnf.repo
 
 from multisig.bundle import SUFFIX
-from multisig.dnf4.fetch import CACHE, Download, fetch_all, mirrors_of, read_cached
+from multisig.dnf4.fetch import Download, fetch_all, mirrors_of
 from multisig.errors import UnreadableError
+from multisig.fetching import CACHE, read_cached
 from multisig.gate import Package
 from multisig.held import Find, from_mirror, join
 from multisig.local import find_local

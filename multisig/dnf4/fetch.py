@@ -13,12 +13,36 @@ import libdnf
 
 from multisig.bundle import MAX_BUNDLE
 from multisig.dnf4.meter import Meter
-from multisig.errors import UnreadableError
-from multisig.files import read_if_there
-from multisig.held import MAX_MIRRORS
+from multisig.fetching import Wanted, others, read_cached
 
-CACHE = "multisig"
-"""The folder in a repository's cache that is multisig's."""
+
+class Fetcher:
+    """See fetching.Fetcher: by librepo, as dnf fetches packages."""
+
+    def __init__(self, base: "dnf.Base") -> None:
+        self._base = base
+
+    def folder(self, repo: str) -> str:
+        """See fetching.Fetcher."""
+        return str(self._base.repos[repo]._repo.getCachedir())
+
+    def mirrors(self, repo: str) -> Sequence[str]:
+        """See fetching.Fetcher."""
+        return mirrors_of(self._base.repos[repo])
+
+    def fetch(self, repo: Optional[str], wanted: Sequence[Wanted], what: str) -> Sequence[Optional[bytes]]:
+        """See fetching.Fetcher."""
+        if self._base.conf.cacheonly:
+            return [read_cached(item.path, item.limit) for item in wanted]
+        handle = self._base.conf._config if repo is None else self._base.repos[repo]._repo
+        downloads = [Download(handle, item.base, item.location, item.path, item.limit) for item in wanted]
+        fetch_all(self._base, downloads, what)
+        return [download.take() for download in downloads]
+
+
+def mirrors_of(repo: "dnf.repo.Repo") -> Sequence[str]:
+    """Some of the repository's URLs, where it has more than one."""
+    return others([*repo.baseurl, *repo._repo.getMirrors()])
 
 
 def fetch_all(base: "dnf.Base", downloads: Sequence["Download"], what: str) -> None:
@@ -92,21 +116,6 @@ class _Callbacks(libdnf.repo.PackageTargetCB):  # type: ignore[misc]
 
     def mirrorFailure(self, message: str, url: str) -> int:
         return 0
-
-
-def mirrors_of(repo: "dnf.repo.Repo") -> Sequence[str]:
-    """Some of the repository's URLs, where it has more than one; the first one, most likely asked already, last."""
-    every = [*repo.baseurl, *repo._repo.getMirrors()]
-    urls = list(dict.fromkeys(url.rstrip("/") for url in every if url.startswith(("http://", "https://"))))
-    return [*urls[1:], *urls[:1]][:MAX_MIRRORS] if len(urls) > 1 else []
-
-
-def read_cached(path: str, limit: int = MAX_BUNDLE) -> Optional[bytes]:
-    """A file's bytes, at most one more than ``limit``; None where there is none that can be read."""
-    try:
-        return read_if_there(path, limit)
-    except UnreadableError:
-        return None
 
 
 def _remove(path: str) -> None:

@@ -17,9 +17,9 @@ import hawkey
 
 from multisig import report
 from multisig.config import Config, load_config
+from multisig.dnf4.fetch import Fetcher
 from multisig.dnf4.indexes import index_path
 from multisig.dnf4.packages import package_of, workers
-from multisig.dnf4.releases import Releases
 from multisig.dnf4.sources import Sources
 from multisig.errors import JournalError
 from multisig.gate import Gate, Package
@@ -28,6 +28,7 @@ from multisig.holding import lacking_people
 from multisig.journal import Journal
 from multisig.openpgp import open_engine
 from multisig.policy import load_policy
+from multisig.releasing import Releases
 from multisig.verdict import HeldBack
 
 # By these a certain version is asked for, or less than there is.
@@ -127,12 +128,12 @@ class _Indexes:
 
 
 def _lacking(base: "dnf.Base", config: Config, handles: Handles) -> Held:
-    sources, releases = Sources(base, {}, config.bundles), Releases(base, Journal(config.journal))
+    sources, releases = Sources(base, {}, config.bundles), Releases(Fetcher(base), Journal(config.journal))
     by_key = dict(enumerate(sorted(handles)))
     packages = [package_of(key, handle) for key, handle in by_key.items()]
     for package in packages:
         sources.add(package, by_key[package.key])
-        releases.add(package, by_key[package.key])
+        releases.add(package)
     policy, now = load_policy(config.policy), int(time.time())
     with (
         closing(open_engine(config.openpgp)) as engine,

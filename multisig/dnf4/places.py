@@ -17,9 +17,10 @@ import dnf
 from multisig import bundle
 from multisig.bundle import SUFFIX
 from multisig.config import is_site
-from multisig.dnf4.fetch import CACHE, Download, fetch_all, read_cached
+from multisig.dnf4.fetch import Download, fetch_all
 from multisig.dnf4.indexes import Searches
 from multisig.errors import BundleError, MetadataError, MultisigError
+from multisig.fetching import CACHE, read_cached
 from multisig.files import read_if_there
 from multisig.gate import Package
 from multisig.held import Find, join

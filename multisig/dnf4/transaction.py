@@ -15,9 +15,9 @@ import rpm
 from multisig import approvals, paths, report
 from multisig.approvals import Approved
 from multisig.config import Config
+from multisig.dnf4.fetch import Fetcher
 from multisig.dnf4.meter import Meter
 from multisig.dnf4.packages import package_of, workers
-from multisig.dnf4.releases import Releases
 from multisig.dnf4.sources import Sources
 from multisig.errors import RefusedError, UnreadableError
 from multisig.gate import Gate, Judged, Package
@@ -27,6 +27,7 @@ from multisig.journal import Journal
 from multisig.openpgp import open_engine
 from multisig.pin import Pinned, Pinner
 from multisig.policy import load_policy
+from multisig.releasing import Releases
 from multisig.rpmsettings import examine
 from multisig.text import plain
 
@@ -52,7 +53,7 @@ class Transaction:
         policy = load_policy(config.policy)
         self._notices = list(look_at(policy, self._journal, now=self._now, enforcing=config.enforcing))
         self._engine = open_engine(config.openpgp)
-        self._releases = Releases(base, self._journal)
+        self._releases = Releases(Fetcher(base), self._journal)
         self._gate = Gate(policy, self._engine, now=self._now, workers=workers(), releases=self._releases)
 
     def judge_planned(self) -> None:
@@ -116,7 +117,7 @@ class Transaction:
                 self._packages[key] = package_of(key, handle)
                 self._handles[key] = handle
                 self._source.add(self._packages[key], handle)
-                self._releases.add(self._packages[key], handle)
+                self._releases.add(self._packages[key])
         return sorted((self._packages[key] for key in current), key=lambda package: package.nevra)
 
     def _judge_files(self, packages: Sequence[Package]) -> List[Judged]:

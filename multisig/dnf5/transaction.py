@@ -4,17 +4,18 @@
 from __future__ import annotations
 
 import glob
+import hashlib
+import json
 import os
-import re
 import time
 from typing import Callable, Dict, List, Sequence
-from urllib.parse import unquote, urlsplit
 
 import rpm
 
 from multisig import approvals, paths, report
 from multisig.config import Config
 from multisig.dnf5.downloads import Bundles
+from multisig.dnf5.remotes import Remotes, local_path
 from multisig.dnf5.talk import Actions, Incoming
 from multisig.errors import RefusedError, UnreadableError
 from multisig.files import open_regular
@@ -24,10 +25,12 @@ from multisig.inplace import InPlace, Outcome, real_path, record
 from multisig.journal import Journal
 from multisig.openpgp import open_engine
 from multisig.policy import load_policy
+from multisig.releasing import Releases
 from multisig.rpmsettings import examine
 from multisig.text import plain
 
 DECISION = "multisig_decision"
+_METADATA = "multisig_metadata"
 
 
 class Transaction:
@@ -40,9 +43,9 @@ class Transaction:
         self._config = config
         self._process = process
         self._say = say
-        self._cache = actions.setting("cachedir") or ""
         offline = actions.setting("cacheonly") == "all"
-        self._source = Bundles(actions.setting, self._cache, offline=offline, places=config.bundles)
+        self._remotes = Remotes(actions.setting, offline=offline)
+        self._source = Bundles(self._remotes, actions.setting("cachedir") or "", places=config.bundles)
         self._incoming: Dict[int, Incoming] = {}
         self._packages: List[Package] = []
         for item in sorted(incoming, key=lambda item: item.nevra):
@@ -50,10 +53,15 @@ class Transaction:
             self._incoming[package.key] = item
             self._packages.append(package)
         self._journal = Journal(config.journal)
+        self._releases = Releases(self._remotes, self._journal)
+        for package in self._packages:
+            self._releases.add(package)
+        self._now = int(time.time())
         policy = load_policy(config.policy)
-        self._notices = look_at(policy, self._journal, now=int(time.time()), enforcing=config.enforcing)
+        self._notices = look_at(policy, self._journal, now=self._now, enforcing=config.enforcing)
         self._engine = open_engine(config.openpgp)
-        self._gate = Gate(policy, self._engine, now=int(time.time()), workers=len(os.sched_getaffinity(0)) + 1)
+        workers = len(os.sched_getaffinity(0)) + 1
+        self._gate = Gate(policy, self._engine, now=self._now, workers=workers, releases=self._releases)
 
     def close(self) -> None:
         """End what runs."""
@@ -65,6 +73,8 @@ class Transaction:
         for text in self._notices:
             self._say(f"multisig: {plain(text)}")
         judged = self._gate.judge_planned(self._packages, self._source)
+        self._actions.remember(_METADATA, json.dumps(self._metadata()))
+        self._note_releases()
         if all(item.verdict.accepted for item in judged):
             return
         if self._config.enforcing:
@@ -78,6 +88,8 @@ class Transaction:
         if settings.refused:
             raise RefusedError(f"multisig: refused; nothing was installed: {'; '.join(settings.refused)}")
         outcomes = self._judge_files()
+        self._check_metadata()
+        self._note_releases()
         judged = [outcome.judged for outcome in outcomes]
         self._actions.remember(DECISION, str(self._record("at hand", judged, settings.recorded)))
         if all(item.verdict.accepted for item in judged):
@@ -85,6 +97,24 @@ class Transaction:
         else:
             self._refuse_or_warn(judged, "nothing was installed")
         self._hand_on(outcomes)
+
+    def _metadata(self) -> Dict[str, str]:
+        """The repositories that rules have asked to be released, with the digest of the repomd.xml that was judged."""
+        return {item.repo: hashlib.sha256(item.repomd).hexdigest() for item in self._releases.read()}
+
+    def _check_metadata(self) -> None:
+        """What was resolved by is what was judged now: another dnf5 may have refreshed a repository since then."""
+        before = json.loads(self._actions.remembered(_METADATA) or "{}")
+        for repo, digest in self._metadata().items():
+            if before.get(repo, digest) != digest:
+                raise RefusedError(
+                    f"multisig: refused; nothing was installed: the metadata of {repo} were replaced while this "
+                    "transaction was waiting; run it again"
+                )
+
+    def _note_releases(self) -> None:
+        for text in self._releases.note(self._gate.release_standings(), self._now):
+            self._say(f"multisig: {plain(text)}")
 
     def _judge_files(self) -> Sequence[Outcome]:
         files = InPlace(self._gate, self._source)
@@ -102,19 +132,18 @@ class Transaction:
         if incoming.lies_here:
             return [os.path.abspath(incoming.location)]
         name = os.path.basename(incoming.location)
-        folders = glob.glob(os.path.join(glob.escape(self._cache), glob.escape(incoming.repo) + "-*", "packages"))
+        cache = os.path.dirname(self._remotes.folder(incoming.repo))
+        folders = glob.glob(os.path.join(glob.escape(cache), glob.escape(incoming.repo) + "-*", "packages"))
         chosen = self._actions.setting("destdir")
         if chosen:
             folders.append(chosen)
         paths = [os.path.join(folder, name) for folder in sorted(folders)]
         # A repository on this machine may be read where it lies, whatever a cache of before still holds.
-        for url in filter(None, re.split(r"[,\s]+", self._actions.setting("baseurl", incoming.repo) or "")):
-            parts = urlsplit(url)
-            if parts.scheme == "file":
-                paths.append(os.path.join(unquote(parts.path), incoming.location))
+        for folder in filter(None, map(local_path, self._remotes.of(incoming.repo).urls)):
+            paths.append(os.path.join(folder, incoming.location))
         found = [path for path in dict.fromkeys(paths) if os.path.lexists(path)]
         if not found:
-            raise UnreadableError(f"dnf5's file of {incoming.nevra} is not where it is expected", path=self._cache)
+            raise UnreadableError(f"dnf5's file of {incoming.nevra} is not where it is expected", path=cache)
         return found
 
     def _flags(self) -> int:

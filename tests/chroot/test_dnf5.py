@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Sequence
 
 import pytest
 
@@ -11,19 +12,21 @@ from fixtures.chroot import INSIDE, Chroot
 from fixtures.running import PYTHON
 
 
-def run_tests(release: str, file: str, out: Path) -> None:
-    """pytest on one file of this checkout, in the chroot; where a test fails, all that it said."""
+def run_tests(release: str, files: Sequence[str], out: Path) -> None:
+    """pytest on files of this checkout, in the chroot; where a test fails, all that it said."""
     chroot = Chroot(release)
     chroot.prepare()
-    words = [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--basetemp=/out/tmp", f"{INSIDE}/{file}"]
+    words = [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--basetemp=/out/tmp"]
+    words += [f"{INSIDE}/{file}" for file in files]
     result = chroot.run(words, out, env={"CI": "true"}, timeout=900, check=False)
     assert result.rc == 0 and " passed" in result.out, result.text
 
 
 def test_dnf5(tmp_path: Path) -> None:
-    run_tests("forky", "tests/chroot/inside/dnf5.py", tmp_path)
+    inside = "tests/chroot/inside"
+    run_tests("forky", [f"{inside}/dnf5.py", f"{inside}/dnf5_repositories.py"], tmp_path)
 
 
 @pytest.mark.parametrize("release", ["trixie", "forky"])
 def test_the_plugin_for_rpm(release: str, tmp_path: Path) -> None:
-    run_tests(release, "tests/e2e/test_rpm_plugin.py", tmp_path)
+    run_tests(release, ["tests/e2e/test_rpm_plugin.py"], tmp_path)

@@ -18,9 +18,10 @@ import pytest
 from fixtures.server import Fault, Server, basic
 from multisig import inplace, paths
 from multisig.bundle import MAX_BUNDLE, Bundle, encode
-from multisig.dnf5 import downloads
+from multisig.dnf5 import remotes
 from multisig.dnf5.downloads import Bundles
 from multisig.dnf5.hooks import run
+from multisig.dnf5.remotes import Remotes
 from multisig.dnf5.talk import Actions, ActionsError, Incoming
 from multisig.gate import Package
 from multisig.held import Find, Look
@@ -260,7 +261,7 @@ def ask(
 ) -> Callable[[Path], Optional[bytes]]:
     def fetched(cache: Path) -> Optional[bytes]:
         known = {"baseurl": site.url, **settings}
-        bundles = Bundles(lambda name, repo: known.get(name), str(cache), offline=offline)
+        bundles = Bundles(Remotes(lambda name, repo: known.get(name), offline=offline), str(cache))
         package = bundles.package(Incoming(NEVRA, "hello", "demo", "p/hello.rpm"))
         found = bundles.fetch([package], look).get(package.key)
         return None if found is None else found.bundle
@@ -299,7 +300,7 @@ def test_an_address_that_answers_with_nothing_of_use_does_not_end_the_search(sit
 
     def looks(*, offline: bool) -> Find:
         known = {} if offline else {"baseurl": " ".join(urls)}  # dnf5 replays it under another repository's name
-        bundles = Bundles(lambda name, repo: known.get(name), str(tmp_path / "cache"), offline=offline)
+        bundles = Bundles(Remotes(lambda name, repo: known.get(name), offline=offline), str(tmp_path / "cache"))
         package = bundles.package(Incoming(NEVRA, "hello", "demo", "p/hello.rpm"))
         assert bundles.fetch([package], Look.BESIDE)[package.key].bundle == b"junk"
         return bundles.fetch([package], Look.MIRRORS)[package.key]
@@ -326,7 +327,8 @@ def test_what_never_ends_is_cut_off(site: Server, msig: bytes, tmp_path: Path) -
 
 
 def test_what_drips_is_given_up(site: Server, msig: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(downloads, "_DEADLINE", 1.0)
+    monkeypatch.setattr(remotes, "_DEADLINE", 1.0)
+    monkeypatch.setattr(remotes, "_SLOWEST", 1 << 30)
     site.fault("*.msig", Fault(drip=0.3))
     started = time.monotonic()
     assert ask(site)(tmp_path) is None and time.monotonic() - started < 60  # all of it would take ten minutes
@@ -342,7 +344,7 @@ def test_a_proxy_is_used_with_its_login(site: Server, tmp_path: Path) -> None:
     """What the proxy is asked for is the whole URL; this server, no proxy, takes its path."""
     assert ask(site, baseurl="http://elsewhere.invalid/repo", proxy=site.url)(tmp_path) is None
     assert site.count("*hello.rpm.msig") == 1
-    assert downloads._with_user("http://p:3128", "a b", "c@d") == "http://a%20b:c%40d@p:3128"
+    assert remotes._with_user("http://p:3128", "a b", "c@d") == "http://a%20b:c%40d@p:3128"
 
 
 def test_a_folder_as_base_url(tmp_path: Path, site: Server, msig: bytes) -> None:
@@ -352,7 +354,7 @@ def test_a_folder_as_base_url(tmp_path: Path, site: Server, msig: bytes) -> None
 def test_a_bundle_beside_a_local_file(tmp_path: Path) -> None:
     (tmp_path / "x.rpm.msig").write_bytes(b"b")
     (tmp_path / "x.rpm").write_bytes(b"no package")
-    bundles = Bundles(lambda name, repo: None, str(tmp_path), offline=False)
+    bundles = Bundles(Remotes(lambda name, repo: None, offline=False), str(tmp_path))
     package: Package = bundles.package(Incoming(NEVRA, "hello", "@commandline", str(tmp_path / "x.rpm")))
     assert bundles.fetch([package], Look.BESIDE)[package.key].bundle == b"b"
     assert bundles.fetch([package], Look.AFRESH) == {}

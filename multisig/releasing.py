@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Release statements under dnf: of the metadata that it resolved by, from the repository's cache or its mirrors."""
+"""Release statements: of the metadata that a front end resolved by, from the repository's cache or its mirrors."""
 
 from __future__ import annotations
 
@@ -8,11 +8,8 @@ import hashlib
 import os
 from typing import Dict, List, Optional, Sequence, Set, Tuple
 
-import dnf
-import dnf.repo
-
 from multisig.bundle import SUFFIX
-from multisig.dnf4.fetch import CACHE, Download, fetch_all, mirrors_of, read_cached
+from multisig.fetching import CACHE, Fetcher, Wanted, read_cached
 from multisig.gate import Package
 from multisig.held import Look
 from multisig.journal import Journal
@@ -27,35 +24,39 @@ _PREFIX = "release-"
 class Releases:
     """See repositories.ReleaseSource. ``journal`` is what remembers the releases seen."""
 
-    def __init__(self, base: "dnf.Base", journal: Journal) -> None:
-        self._base = base
+    def __init__(self, fetcher: Fetcher, journal: Journal) -> None:
+        self._fetcher = fetcher
         self._journal = journal
-        self._repos: Dict[int, "dnf.repo.Repo"] = {}
+        self._repos: Dict[int, str] = {}
         self._metadata: Dict[str, Metadata] = {}
         # What the network has answered once in this transaction is not asked of it again.
         self._asked: Set[str] = set()
         self._noted: List[ReleaseStanding] = []
 
-    def add(self, package: Package, handle: "dnf.package.Package") -> None:
-        if not handle._from_cmdline:
-            self._repos[package.key] = handle.repo
+    def add(self, package: Package) -> None:
+        """To be told of every package; no repository is called ``@…``."""
+        if not package.repo.startswith("@"):
+            self._repos[package.key] = package.repo
 
     def metadata(self, key: int) -> Optional[Metadata]:
-        """Read once in a transaction, from where dnf keeps what it resolved by; or UnreadableError."""
+        """Read once in a transaction, from where the front end keeps what it resolved by; or UnreadableError."""
         repo = self._repos.get(key)
         if repo is None:
             return None
-        if repo.id not in self._metadata:
-            self._metadata[repo.id] = read_metadata(repo._repo.getCachedir(), repo.id)
-        return self._metadata[repo.id]
+        if repo not in self._metadata:
+            self._metadata[repo] = read_metadata(self._fetcher.folder(repo), repo)
+        return self._metadata[repo]
+
+    def read(self) -> Sequence[Metadata]:
+        """What ``metadata`` has read so far."""
+        return list(self._metadata.values())
 
     def release_bundles(self, metadata: Metadata, look: Look) -> Sequence[bytes]:
         """Kept in the cache under the digest of the repomd.xml that they were fetched for, by mirrors as well.
 
-        librepo goes on to the next mirror where one has nothing, or breaks off; where one answers with what is of no
-        use, the others have to be asked by name.
+        A front end goes on to the next mirror where one has nothing, or breaks off; where one answers with what is of
+        no use, the others have to be asked by name.
         """
-        repo = self._base.repos[metadata.repo]
         name = hashlib.sha256(metadata.repomd).hexdigest() + SUFFIX
         folder = os.path.join(metadata.folder, CACHE)
         if look is not Look.MIRRORS:
@@ -63,21 +64,17 @@ class Releases:
             if kept is not None or metadata.repo in self._asked:
                 return () if kept is None else (kept,)
             self._asked.add(metadata.repo)
-            downloads = [Download(repo._repo, None, REPOMD + SUFFIX, os.path.join(folder, _PREFIX + name))]
+            wanted = [Wanted(None, REPOMD + SUFFIX, os.path.join(folder, _PREFIX + name))]
         else:
-            downloads = [
-                Download(repo._repo, mirror, REPOMD + SUFFIX, os.path.join(folder, f"{_PREFIX}{number}-{name}"))
-                for number, mirror in enumerate(mirrors_of(repo))
+            wanted = [
+                Wanted(mirror, REPOMD + SUFFIX, os.path.join(folder, f"{_PREFIX}{number}-{name}"))
+                for number, mirror in enumerate(self._fetcher.mirrors(metadata.repo))
             ]
-        if not downloads:
-            return ()
-        if self._base.conf.cacheonly:
-            found = [read_cached(download.path) for download in downloads]
-        else:
-            fetch_all(self._base, downloads, f"release statement of {metadata.repo}")
-            found = [download.take() for download in downloads]
+        found = self._fetcher.fetch(metadata.repo, wanted, f"release statement of {metadata.repo}") if wanted else ()
+        raw = [data for data in found if data is not None]
+        if raw:
             _forget_others(folder, name)
-        return [raw for raw in found if raw is not None]
+        return raw
 
     def note(self, standings: Sequence[Tuple[ReleaseStanding, ReleaseRequirement]], now: int) -> List[str]:
         """Remember the good ones, so that no older one is taken again; what to say of those that are about to end.
@@ -102,8 +99,8 @@ class Releases:
 
 
 def _forget_others(folder: str, name: str) -> None:
-    """Remove the statements of metadata that dnf's cache does not hold any more."""
-    for other in os.listdir(folder):
-        if other.startswith(_PREFIX) and not other.endswith(name):
-            with contextlib.suppress(FileNotFoundError):
+    """Remove the statements of metadata that the front end's cache does not hold any more."""
+    with contextlib.suppress(OSError):  # what came may have been of no use, and not been kept
+        for other in os.listdir(folder):
+            if other.startswith(_PREFIX) and not other.endswith(name):
                 os.unlink(os.path.join(folder, other))

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""How dnf5's repositories are reached: libdnf5 hands its download to no other program.
+
+So this asks for files itself, with the settings of the repository that matter for it: base URLs, proxy, user and
+password, certificates. And it knows where libdnf5 keeps a repository's metadata.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import os
+import re
+import ssl
+import time
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from http.client import HTTPException
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
+
+from multisig.errors import UnreadableError
+from multisig.fetching import Wanted, others, read_cached
+from multisig.files import write_whole
+
+_TIMEOUT = 15.0  # seconds without a byte
+_DEADLINE = 60.0  # seconds for one file, and as many more as its limit takes at _SLOWEST
+_SLOWEST = 128 << 10  # bytes a second
+_AT_ONCE = 8
+_BLOCK = 1 << 16
+# Of a repository's cache: so many digits of a digest follow its id (libdnf5/repo/config_repo.cpp, get_unique_id).
+_DIGITS = 16
+
+#: A setting of a repository by its name, or of [main] where the repository is empty; None where it is not set.
+Settings = Callable[[str, str], Optional[str]]
+
+
+@dataclass(frozen=True)
+class Remote:
+    """Where a repository's files may be asked for, and how."""
+
+    urls: Tuple[str, ...]
+    opener: urllib.request.OpenerDirector
+    authorization: Optional[str]
+
+
+class Remotes:
+    """See fetching.Fetcher. ``offline``: nothing is asked of the network."""
+
+    def __init__(self, settings: Settings, *, offline: bool) -> None:
+        self._settings = settings
+        self._remotes: Dict[str, Remote] = {}
+        self.offline = offline
+
+    def of(self, repo: str) -> Remote:
+        """How to reach a repository; where it has no id, anything else. Raises UnreadableError."""
+        if repo not in self._remotes:
+            self._remotes[repo] = self._ask_for_remote(repo)
+        return self._remotes[repo]
+
+    def folder(self, repo: str) -> str:
+        """See fetching.Fetcher: the one folder that libdnf5 means, whatever others are left of earlier addresses.
+
+        Raises UnreadableError where dnf5 names no cache.
+        """
+        found = (self._settings(name, repo) for name in ("metalink", "mirrorlist"))
+        address = next(filter(None, (*found, *self._base_urls(repo)[:1])), repo)
+        digest = hashlib.sha256(address.encode("utf-8", "surrogateescape")).hexdigest()[:_DIGITS]
+        cache = self._settings("cachedir", repo) or self._settings("cachedir", "") or ""
+        if not os.path.isabs(cache):
+            raise UnreadableError(f"dnf5 does not say where it keeps the metadata of {repo}")
+        return os.path.join(cache, f"{repo}-{digest}")
+
+    def mirrors(self, repo: str) -> Sequence[str]:
+        """See fetching.Fetcher."""
+        return others(self.of(repo).urls)
+
+    def fetch(self, repo: Optional[str], wanted: Sequence[Wanted], what: str) -> Sequence[Optional[bytes]]:
+        """See fetching.Fetcher. ``what`` is not shown: dnf5 leaves no line for it."""
+        if self.offline:
+            return [read_cached(item.path, item.limit) for item in wanted]
+        remote = self.of(repo or "")
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            return list(pool.map(lambda item: self.fetch_one(remote, item), wanted))
+
+    def fetch_one(self, remote: Remote, wanted: Wanted) -> Optional[bytes]:
+        """As ``fetch``. Where there is no base URL, the first of the repository's that sends anything, be it of use or
+        not, has had its say."""
+        for url in remote.urls if wanted.base is None else (wanted.base,):
+            data = _download(_below(url, wanted.location), remote, wanted.limit)
+            if data is not None:
+                if len(data) <= wanted.limit:
+                    _keep(wanted.path, data)
+                return data
+        return None
+
+    def _base_urls(self, repo: str) -> Sequence[str]:
+        return tuple(filter(None, re.split(r"[,\s]+", self._settings("baseurl", repo) or "")))
+
+    def _ask_for_remote(self, repo: str) -> Remote:
+        def setting(name: str) -> str:
+            return self._settings(name, repo) or ""
+
+        urls = self._base_urls(repo) if repo and not repo.startswith("@") else ()
+        handlers: List[urllib.request.BaseHandler] = [urllib.request.HTTPSHandler(context=_context(setting))]
+        proxy = setting("proxy")
+        if proxy:
+            user, password = setting("proxy_username"), setting("proxy_password")
+            proxy = _with_user(proxy, user, password) if user else proxy
+            handlers.append(urllib.request.ProxyHandler({"http": proxy, "https": proxy}))
+        user = setting("username")
+        pair = base64.b64encode(f"{user}:{setting('password')}".encode()).decode("ascii") if user else None
+        authorization = f"Basic {pair}" if pair else None
+        return Remote(tuple(urls), urllib.request.build_opener(*handlers), authorization)
+
+
+def local_path(url: str) -> Optional[str]:
+    """The path that a URL of this machine's own files names; None for any other URL."""
+    parts = urlsplit(url)
+    return unquote(parts.path) if parts.scheme == "file" else url if os.path.isabs(url) else None
+
+
+def _context(setting: Callable[[str], str]) -> ssl.SSLContext:
+    """As the repository wants it. Bundles need no trust, so one that wants no verification loses nothing here."""
+    try:
+        context = ssl.create_default_context(cafile=setting("sslcacert") or None)
+        if setting("sslverify") == "0":
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        if setting("sslclientcert"):
+            context.load_cert_chain(setting("sslclientcert"), setting("sslclientkey") or None)
+    except (OSError, ssl.SSLError) as error:
+        raise UnreadableError(f"the repository's certificates cannot be used: {error}") from None
+    return context
+
+
+def _download(url: str, remote: Remote, limit: int) -> Optional[bytes]:
+    """What lies at the URL, at most ``limit`` bytes and one more; None where it cannot be had, for whatever reason."""
+    path = local_path(url)
+    if path is not None:
+        return read_cached(path, limit)
+    ends = time.monotonic() + _DEADLINE + limit / _SLOWEST
+    parts: List[bytes] = []
+    size = 0
+    try:
+        request = urllib.request.Request(url)
+        if remote.authorization is not None:
+            request.add_unredirected_header("Authorization", remote.authorization)
+        with remote.opener.open(request, timeout=_TIMEOUT) as response:
+            while size <= limit and time.monotonic() < ends:
+                part = response.read1(min(_BLOCK, limit + 1 - size))
+                if not part:
+                    return None if response.length else b"".join(parts)  # cut off: read1 does not say so
+                parts.append(part)
+                size += len(part)
+    except (OSError, ValueError, HTTPException):
+        return None
+    return b"".join(parts) if size > limit else None
+
+
+def _keep(path: str, data: bytes) -> None:
+    with contextlib.suppress(OSError, UnreadableError):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        write_whole(path, data)
+
+
+def _below(url: str, location: str) -> str:
+    return f"{url.rstrip('/')}/{quote(location)}"
+
+
+def _with_user(proxy: str, user: str, password: str) -> str:
+    parts = urlsplit(proxy)
+    pair = f"{quote(user, safe='')}:{quote(password, safe='')}"
+    return urlunsplit(parts._replace(netloc=f"{pair}@{parts.netloc.rpartition('@')[2]}"))

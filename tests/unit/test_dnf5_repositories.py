@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""dnf 5's side of a repository as a whole: which metadata are in use, who released them."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Dict, Optional
+
+import pytest
+
+from fixtures.server import Server
+from multisig.bundle import Attestation, Bundle, encode
+from multisig.dnf5.remotes import Remotes
+from multisig.errors import UnreadableError
+from multisig.release import DAY
+from multisig.repositories import repomd_digests
+from multisig.statement import Kind, Subject, make
+from multisig.statement import encode as encode_statement
+from tests.unit.cli_bench import NAMES, Bench
+from tests.unit.core import CHANNEL
+from tests.unit.test_dnf5 import HELLO, Plugin, machine, plugin, publish, serve, site
+from tests.unit.test_metadata import entry, primary, record, repomd
+
+__all__ = ["machine", "site"]
+
+
+# Which folder of dnf5's cache
+
+
+def folder(repo: str = "demo", **settings: str) -> str:
+    known: Dict[str, Optional[str]] = {"cachedir": "/c", **settings}
+    return Remotes(lambda name, _: known.get(name), offline=True).folder(repo)
+
+
+def named(address: str) -> str:
+    return f"/c/demo-{hashlib.sha256(address.encode()).hexdigest()[:16]}"
+
+
+def test_the_folder_is_named_as_libdnf5_names_it() -> None:
+    # What dnf5 5.4 made of this address.
+    assert folder(baseurl="file:///out/t/r,file:///out/t/r/b1") == "/c/demo-1255c9a1b200b564"
+    addresses = {"baseurl": "http://a http://b", "mirrorlist": "http://m", "metalink": "http://l"}
+    assert folder(baseurl="http://a http://b") == named("http://a")
+    assert folder(**{**addresses, "metalink": ""}) == named("http://m")
+    assert folder(**addresses) == named("http://l")
+    assert folder() == named("demo")
+
+
+@pytest.mark.parametrize("cache", ["", "relative"])
+def test_without_a_place_for_metadata_there_are_none(cache: str) -> None:
+    with pytest.raises(UnreadableError, match="where it keeps"):
+        folder(cachedir=cache)
+
+
+# Releases
+
+
+class Released:
+    """The machine with a policy that asks for releases, and the metadata that dnf5 has loaded of the repository."""
+
+    def __init__(self, machine: Bench, site: Server) -> None:
+        self.machine = machine
+        self.site = site
+        self.web = machine.folder / "web"
+        self.dnf5: Plugin = plugin(machine, site)
+        (machine.policy.parent / "released.yaml").write_text(
+            (machine.policy.parent / "demo.yaml").read_text().replace(
+                "repos: [demo], channel: demo-stable,",
+                "repos: [demo], channel: demo-stable, release: {require: 2 of builders, max-age: 14d},",
+            )
+        )  # fmt: skip
+        conf = machine.folder / "multisig.conf"
+        conf.write_text(conf.read_text().replace("demo.yaml", "released.yaml"))
+        address = hashlib.sha256(site.url.encode()).hexdigest()[:16]
+        self.cache = machine.folder / "cache" / f"demo-{address}"
+        publish(machine, *NAMES)
+        self.load(machine.rpm.read_bytes())
+
+    def load(self, *packages: bytes) -> None:
+        """As dnf5 does with a repository of these packages."""
+        sums = [hashlib.sha256(package).hexdigest() for package in packages]
+        listed = primary(*(entry(f'<checksum type="sha256" pkgid="YES">{value}</checksum>') for value in sums))
+        checksum = f'<checksum type="sha256">{hashlib.sha256(listed).hexdigest()}</checksum>'
+        (self.cache / "repodata").mkdir(parents=True, exist_ok=True)
+        (self.cache / "repodata" / "primary.xml").write_bytes(listed)
+        self.repomd.write_bytes(repomd(record(checksum=checksum)))
+
+    @property
+    def repomd(self) -> Path:
+        return self.cache / "repodata" / "repomd.xml"
+
+    def release(self, *names: str, serial: int = 1) -> None:
+        """Publish a release statement for what is loaded."""
+        now = int(time.time())
+        subject = Subject("repomd.xml", repomd_digests(self.repomd.read_bytes()))
+        statement = make(Kind.RELEASE, CHANNEL, [subject], serial=serial, issued=now - DAY, expires=now + 9 * DAY)
+        text = encode_statement(statement)
+        signatures = tuple(self.machine.people.sign(name, data=text.encode()) for name in names)
+        (self.web / "repodata").mkdir(exist_ok=True)
+        (self.web / "repodata" / "repomd.xml.msig").write_bytes(encode(Bundle((Attestation(text, signatures),))))
+
+    def serve(self, hook: str) -> "tuple[int, str]":
+        return serve(hook, self.dnf5, self.machine)
+
+
+@pytest.fixture
+def released(machine: Bench, site: Server) -> Released:
+    return Released(machine, site)
+
+
+def test_a_release_is_judged_at_both_hooks_fetched_once_and_remembered(released: Released) -> None:
+    released.release(*NAMES)
+    assert released.serve("goal_resolved") == (0, "")
+    code, text = released.serve("pre_transaction")
+    assert code == 0 and "1 package" in text
+    assert released.site.count("*repomd.xml.msig") == 1
+    with closing(sqlite3.connect(released.machine.folder / "journal.sqlite")) as journal:
+        assert journal.execute("SELECT repo, serial FROM releases").fetchall() == [("demo", 1)]
+    released.load(released.machine.rpm.read_bytes(), b"another package")
+    released.release(*NAMES, serial=2)
+    assert released.serve("goal_resolved")[0] == 0
+    assert len(list((released.cache / "multisig").glob("release-*"))) == 1
+    released.load(released.machine.rpm.read_bytes())
+    released.release(*NAMES, serial=1)
+    code, text = released.serve("goal_resolved")
+    assert code == 1 and "older than release 2" in text
+
+
+def test_a_repository_without_a_release_or_with_one_that_too_few_signed(released: Released) -> None:
+    code, text = released.serve("goal_resolved")
+    assert code == 1 and "demo has no release statement" in text
+    released.release("marek")
+    code, text = released.serve("goal_resolved")
+    assert code == 1 and "lacks signatures" in text
+
+
+def test_metadata_that_are_not_where_dnf5_keeps_them_are_a_refusal(released: Released) -> None:
+    released.release(*NAMES)
+    # As of another address, or of another version of libdnf5.
+    released.cache.rename(released.cache.with_name("demo-0000000000000000"))
+    for hook in ("goal_resolved", "pre_transaction"):
+        code, text = released.serve(hook)
+        assert code == 1 and "repomd.xml" in text and "refused" in text
+
+
+def test_a_package_that_the_released_metadata_do_not_list(released: Released) -> None:
+    """It is signed by enough people, and of the name that dnf5 planned."""
+    released.load(b"another package")
+    released.release(*NAMES)
+    assert released.serve("goal_resolved")[0] == 0
+    code, text = released.serve("pre_transaction")
+    assert code == 1 and "none of those that the released metadata of demo list" in text
+
+
+def test_metadata_that_were_replaced_while_the_transaction_waited(released: Released) -> None:
+    released.release(*NAMES)
+    assert released.serve("goal_resolved")[0] == 0
+    released.load(released.machine.rpm.read_bytes(), b"another package")
+    released.release(*NAMES, serial=2)
+    code, text = released.serve("pre_transaction")
+    assert code == 1 and "the metadata of demo were replaced while this transaction was waiting" in text
+    assert released.serve("goal_resolved")[0] == 0 and released.serve("pre_transaction")[0] == 0
+
+
+def test_a_package_from_the_command_line_has_no_release(released: Released) -> None:
+    released.release(*NAMES)
+    policy = released.machine.policy.parent / "released.yaml"
+    policy.write_text(policy.read_text().replace("repos: [demo]", 'repos: ["@commandline"]'))
+    bundle = released.machine.folder / "hello.rpm.msig"
+    bundle.write_bytes(released.machine.bundle(*NAMES))
+    released.dnf5.packages = [{**HELLO, "repo_id": "@commandline", "location": str(released.machine.rpm)}]
+    code, text = released.serve("goal_resolved")
+    assert code == 1 and "no repository is known" in text
+
+
+def test_warn_mode_says_what_a_release_lacks_and_remembers_a_good_one(released: Released) -> None:
+    conf = released.machine.folder / "multisig.conf"
+    conf.write_text(conf.read_text() + "mode = warn\n")
+    code, text = released.serve("goal_resolved")
+    assert code == 0 and "no release statement" in text
+    released.release(*NAMES, serial=7)
+    assert released.serve("goal_resolved")[0] == 0
+    with closing(sqlite3.connect(released.machine.folder / "journal.sqlite")) as journal:
+        assert journal.execute("SELECT serial FROM releases").fetchall() == [(7,)]
