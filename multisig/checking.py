@@ -108,6 +108,11 @@ class Checker:
     def _next(self, case: Case) -> Tuple[Candidate, ...]:
         return tuple(case.untried) if self._thorough else plan(case.rules, case.approvals, case.untried)
 
+    def look_beyond(self, case: Case, evidence: Evidence) -> None:
+        """Try what no verdict takes: what is beyond the tries of its signer. Changes ``case.found`` alone."""
+        self._start(evidence.beyond)
+        case.found += [(candidate, self._approval(candidate, case)) for candidate in evidence.beyond]
+
     def over_other_content(self, case: Case, evidence: Evidence) -> Tuple[str, ...]:
         """Whose good signatures are over other content of the same name: the first thing a builder wants to know."""
         counted = {item.signer for item in case.approvals}

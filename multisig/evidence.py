@@ -55,7 +55,8 @@ class Candidate:
     """A signature that would count for the subject if an engine finds it good.
 
     ``data`` is the exact bytes it must be over, ``statement`` their SHA-256; ``subject`` the statement's line.
-    ``place`` is that of the attestation in the bundle, and the signature's in it.
+    ``place`` is that of the attestation in the bundle, and the signature's in it. One that is ``beyond`` the tries that
+    its signer has does not count, good or not.
     """
 
     signer: str
@@ -66,6 +67,7 @@ class Candidate:
     channel: str
     subject: Subject
     place: Tuple[int, int] = (0, 0)
+    beyond: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ class Evidence:
     """``candidates`` approve the subject; ``others`` approve something of its name with other digests.
 
     ``ignored`` says in words what was set aside, each thing once; ``notes`` say it of each place in the bundle.
+    ``beyond``: what is beyond a signer's tries, of either kind, for those who want to know what it would have been.
     """
 
     candidates: Tuple[Candidate, ...]
@@ -93,6 +96,7 @@ class Evidence:
     ignored: Tuple[str, ...]
     named_otherwise: bool
     notes: Tuple[Note, ...] = ()
+    beyond: Tuple[Candidate, ...] = ()
 
 
 @dataclass
@@ -113,6 +117,7 @@ def collect(bundle: Bundle, policy: Policy, wanted: Wanted, now: int, *, starts:
     """
     candidates: List[Candidate] = []
     others: List[Candidate] = []
+    beyond: List[Candidate] = []
     notes: List[Note] = []
     named_otherwise = False
     tried: Dict[str, _Tried] = {}
@@ -138,9 +143,9 @@ def collect(bundle: Bundle, policy: Policy, wanted: Wanted, now: int, *, starts:
             if isinstance(found, Note):
                 notes.append(found)
             else:
-                (candidates if same else others).append(found)
+                (beyond if found.beyond else candidates if same else others).append(found)
     ignored = dict.fromkeys(note.text for note in notes if note.told)
-    return Evidence(tuple(candidates), tuple(others), tuple(ignored), named_otherwise, tuple(notes))
+    return Evidence(tuple(candidates), tuple(others), tuple(ignored), named_otherwise, tuple(notes), tuple(beyond))
 
 
 def _objection(statement: Claims, wanted: Wanted) -> Optional[str]:
@@ -220,15 +225,17 @@ def _signatures(
             obstacle = obstacle_to(signer, key, signature, statement.identifier, now)
             if obstacle is not None:
                 yield Note(number, place, f"{signer.name}: {obstacle}")
-            elif so_far.tries.setdefault(signer.name, 0) >= MAX_TRIES:
+                continue
+            beyond = so_far.tries.setdefault(signer.name, 0) >= MAX_TRIES
+            if beyond:
                 yield Note(number, place, f"{signer.name}: more than {MAX_TRIES} signatures on one statement")
             else:
                 so_far.tries[signer.name] += 1
                 so_far.packets.add(signature.packet)
-                yield Candidate(
-                    signer.name, key, signature, statement.data, statement.identifier, statement.channel, subject,
-                    (number, place),
-                )  # fmt: skip
+            yield Candidate(
+                signer.name, key, signature, statement.data, statement.identifier, statement.channel, subject,
+                (number, place), beyond,
+            )  # fmt: skip
 
 
 def obstacle_to(signer: Signer, key: Key, signature: Signature, statement: str, now: int) -> Optional[str]:

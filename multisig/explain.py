@@ -11,7 +11,7 @@ from typing import Dict, Iterator, List, Optional, Tuple, Union
 from multisig.bundle import Attestation
 from multisig.checking import Case
 from multisig.errors import StatementError
-from multisig.evidence import Candidate, shown_fingerprint
+from multisig.evidence import MAX_TRIES, Candidate, shown_fingerprint
 from multisig.hand import Judged
 from multisig.policy import Policy, describe, mismatch
 from multisig.policy.calendar import day
@@ -84,9 +84,10 @@ def _evidence(judged: Judged) -> Iterator[str]:
         for text in said.get((number, None), ()):
             yield f"  not used: {text}"
         for place in range(len(attestation.signatures)):
-            for candidate, found in tried.get((number, place), ()):
+            told = tried.get((number, place), ())
+            for candidate, found in told:
                 yield f"  {_tried(candidate, found, candidate.place in over_this)}"
-            for text in said.get((number, place), ()):
+            for text in () if any(candidate.beyond for candidate, _ in told) else said.get((number, place), ()):
                 yield f"  does not count: {text}"
 
 
@@ -108,6 +109,9 @@ def _tried(candidate: Candidate, found: Found, over_this: bool) -> str:
         return f"does not count: {found}"
     when = day(candidate.signature.created)
     who = f"{candidate.signer}, with the key {shown_fingerprint(found.issuer)}, dated {when}"
+    if candidate.beyond:
+        tried = f"a good signature, but behind {MAX_TRIES} others of theirs on the statement; no more are tried"
+        return f"does not count: {who}: {tried}"
     if not over_this:
         return f"does not count: {who}: a good signature, but over other content"
     return f"counts: {who}"

@@ -382,6 +382,8 @@ class Gate:
             verdict = replace(verdict, ignored=verdict.ignored + self._checker.over_other_content(case, case.evidence))
         counted = tuple(item for item in held.shared if identifier(item) in verdict.statements)
         kept = case if self._thorough else None
+        if kept is not None and kept.evidence is not None:
+            self._checker.look_beyond(kept, kept.evidence)
         return Judged(verdict, digests, held.used, counted, tuple(case.approvals), kept)
 
 

@@ -118,6 +118,21 @@ def test_all_signatures_are_tried_and_the_verdict_is_the_same(hello: Rpm) -> Non
     assert lines[-1].startswith("accepted (ok): ")
 
 
+def test_what_is_beyond_a_signers_tries_is_tried_and_told_and_does_not_change_the_verdict(hello: Rpm) -> None:
+    text = statement(Subject(NEVRA, judged(hello).digests))
+    bad = [signature("marek", text, over=str(number)) for number in range(5)]
+    raw = bundle(Attestation(text, (*bad, signature("marek", text), signature("joanna", text))))
+    by = policy(rule(leaf(2)))
+    lines = told(hello, raw, by)
+    of_marek = [line for line in lines if "count" in line and ": marek" in line]
+    assert of_marek[:5] == ["does not count: marek: the signature is not valid"] * 5
+    assert of_marek[5].startswith("does not count: marek, with the key ")
+    assert of_marek[5].endswith("a good signature, but behind 4 others of theirs on the statement; no more are tried")
+    assert len(of_marek) == 6
+    assert lines[-1].startswith("REFUSED (below-threshold): 1 of 2 builders signed (joanna)")
+    assert not at_hand(hello, raw, by=by).verdict.accepted
+
+
 def test_files_and_what_no_rule_matches(hello: Rpm) -> None:
     by = policy(rule(leaf(1), name="ours"))
     with Gate(by, FakeEngine(), now=NOW, workers=1, thorough=True) as gate:
