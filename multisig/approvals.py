@@ -13,8 +13,7 @@ import contextlib
 import json
 import os
 import stat
-from dataclasses import astuple, dataclass
-from typing import FrozenSet, Iterable, Optional
+from typing import FrozenSet, Iterable, NamedTuple, Optional
 
 from multisig.errors import UnreadableError
 from multisig.files import write_whole
@@ -23,8 +22,7 @@ from multisig.subjects.rpm import header_digest
 _MAX_SIZE = 16 << 20
 
 
-@dataclass(frozen=True)
-class Approved:
+class Approved(NamedTuple):
     """``header``: hex SHA-256 of the file's header, magic included; then st_dev, st_ino, and st_ctime_ns."""
 
     header: str
@@ -51,7 +49,7 @@ def grant(directory: str, approved: Iterable[Approved], *, process: int) -> None
     path = _path(directory, process)
     if path is None:
         raise UnreadableError("there is no such process", path=f"/proc/{process}")
-    write_whole(path, json.dumps([astuple(item) for item in approved]).encode("ascii"), mode=0o600)
+    write_whole(path, json.dumps(list(approved)).encode("ascii"), mode=0o600)
 
 
 def revoke(directory: str, *, process: int) -> None:

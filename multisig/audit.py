@@ -77,7 +77,7 @@ class Auditor:
         if kept is None:
             return _unknown(package)
         rules = package_rules(self._policy, subject, kept.origin)
-        rules = tuple(replace(rule, release=None) for rule in rules)
+        rules = tuple(rule._replace(release=None) for rule in rules)
         case = self._checker.case(Kind.RPM, subject.name, subject.digests, kept.origin, rules, kept.held)
         self._checker.begin(case)
         return case
@@ -118,7 +118,7 @@ def without(policy: Policy, names: Sequence[str]) -> Policy:
         fingerprint = name.replace(" ", "").upper()
         if name in policy.signers:
             signers = dict(policy.signers)
-            signers[name] = replace(signers[name], compromised=True)
+            signers[name] = signers[name]._replace(compromised=True)
             policy = replace(policy, signers=signers)
         elif any(key.fingerprint == fingerprint for key in _keys(policy)):
             policy = replace(policy, signers=_less(policy, fingerprint), rules=_less_rules(policy, fingerprint))
@@ -135,7 +135,7 @@ def _keys(policy: Policy) -> List[Key]:
 
 def _less(policy: Policy, fingerprint: str) -> Mapping[str, Signer]:
     return {
-        name: replace(signer, keys=tuple(_marked(key, fingerprint) for key in signer.keys))
+        name: signer._replace(keys=tuple(_marked(key, fingerprint) for key in signer.keys))
         for name, signer in policy.signers.items()
     }
 
@@ -143,10 +143,10 @@ def _less(policy: Policy, fingerprint: str) -> Mapping[str, Signer]:
 def _less_rules(policy: Policy, fingerprint: str) -> Tuple[Rule, ...]:
     return tuple(
         rule if rule.signed_by is None
-        else replace(rule, signed_by=tuple(_marked(key, fingerprint) for key in rule.signed_by))
+        else rule._replace(signed_by=tuple(_marked(key, fingerprint) for key in rule.signed_by))
         for rule in policy.rules
     )  # fmt: skip
 
 
 def _marked(key: Key, fingerprint: str) -> Key:
-    return replace(key, problem=LEFT_OUT) if key.fingerprint == fingerprint else key
+    return key._replace(problem=LEFT_OUT) if key.fingerprint == fingerprint else key

@@ -8,8 +8,7 @@ hold statements and signatures that are nonsense: those are for ``evidence`` to 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Any, Dict, Iterable, List, Tuple
+from typing import Any, Dict, Iterable, List, NamedTuple, Tuple
 
 from multisig import strictjson
 from multisig.errors import BundleError
@@ -21,16 +20,14 @@ BUNDLE_TYPE = "bundle/v1"
 SUFFIX = ".msig"
 
 
-@dataclass(frozen=True)
-class Attestation:
+class Attestation(NamedTuple):
     """One statement's exact text and the armored signatures over its UTF-8 bytes, as received."""
 
     statement: str
     signatures: Tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Bundle:
+class Bundle(NamedTuple):
     attestations: Tuple[Attestation, ...]
 
 

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import operator
 import re
-from dataclasses import dataclass
 from itertools import accumulate
-from typing import Callable, Dict, List, Mapping, Optional, Protocol
+from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Protocol
 
 from multisig.errors import StatementError
 from multisig.statement import MAX_NAME, MAX_SUBJECTS, Digests, Kind, Statement, Subject, parse, statement_id
@@ -69,23 +68,22 @@ class _Lines(Protocol):
     def holding(self, digests: Digests) -> Optional[Subject]: ...
 
 
-@dataclass(frozen=True)
-class Claims:
+class Claims(NamedTuple):
     """A statement, ready to be asked. ``data`` is the exact bytes that were signed, ``identifier`` their SHA-256."""
 
     kind: Kind
     channel: str
     data: bytes
     identifier: str
-    _lines: _Lines
+    lines: _Lines
 
     def named(self, name: str) -> Optional[Subject]:
         """The line about a subject of this name."""
-        return self._lines.named(name)
+        return self.lines.named(name)
 
     def holding(self, digests: Digests) -> Optional[Subject]:
         """The first line with both these digests, whatever its name."""
-        return self._lines.holding(digests)
+        return self.lines.holding(digests)
 
     def whole(self) -> Statement:
         """All that the statement says, parsed anew."""

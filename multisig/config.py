@@ -6,8 +6,8 @@ from __future__ import annotations
 import configparser
 import os
 import re
-from dataclasses import dataclass, field
-from typing import Dict, Iterable, Mapping, Tuple
+from types import MappingProxyType
+from typing import Dict, Iterable, Mapping, NamedTuple, Tuple
 from urllib.parse import unquote, urlsplit
 
 from multisig import paths
@@ -24,8 +24,7 @@ _PRINTABLE = re.compile(r"[!-~]+\Z")
 _KEYS = ("enabled", "mode", "policy", "hold-back", "openpgp", "journal")
 
 
-@dataclass(frozen=True)
-class Config:
+class Config(NamedTuple):
     """``enforcing`` is true for every ``mode`` but exactly "warn". Paths are absolute.
 
     ``bundles`` are the places where further evidence may lie, by repository id: folders' paths and sites' URLs.
@@ -35,12 +34,11 @@ class Config:
     policy: str = paths.POLICY
     journal: str = paths.JOURNAL
     openpgp: str = engines.AUTO
-    bundles: Mapping[str, Tuple[str, ...]] = field(default_factory=dict)
+    bundles: Mapping[str, Tuple[str, ...]] = MappingProxyType({})
     hold_back: bool = False
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """What one file sets: the settings of its [main], and the places of its [bundles], by repository id."""
 
     main: Mapping[str, str]

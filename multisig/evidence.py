@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Callable, Collection, Dict, FrozenSet, Iterator, List, Optional, Set, Tuple, Union
+from typing import Callable, Collection, Dict, FrozenSet, Iterator, List, NamedTuple, Optional, Set, Tuple, Union
 
 from multisig.bundle import Attestation, Bundle
 from multisig.claims import Claims, claims
@@ -36,8 +36,7 @@ def no_objection(_: Statement) -> Optional[str]:
     return None
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(NamedTuple):
     """What evidence is looked for. ``digests`` is None while only the package's planned name is known.
 
     ``objection`` has a say on each statement of that kind, name and channel, before its signatures are looked at.
@@ -50,8 +49,7 @@ class Wanted:
     objection: Objection = no_objection
 
 
-@dataclass(frozen=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A signature that would count for the subject if an engine finds it good.
 
     ``data`` is the exact bytes it must be over, ``statement`` their SHA-256; ``subject`` the statement's line.
@@ -70,8 +68,7 @@ class Candidate:
     beyond: bool = False
 
 
-@dataclass(frozen=True)
-class Note:
+class Note(NamedTuple):
     """What was made of one attestation (``signature`` is None), or of one of its signatures, without trying it.
 
     ``told``: it is worth a word where the verdict is told, and not only where it is explained.
@@ -83,8 +80,7 @@ class Note:
     told: bool = True
 
 
-@dataclass(frozen=True)
-class Evidence:
+class Evidence(NamedTuple):
     """``candidates`` approve the subject; ``others`` approve something of its name with other digests.
 
     ``ignored`` says in words what was set aside, each thing once; ``notes`` say it of each place in the bundle.

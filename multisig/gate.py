@@ -9,9 +9,8 @@ payload. Only the second decides; nothing of the first is taken for granted in i
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Dict, List, Mapping, Optional, Protocol, Sequence, Set, Tuple
+from typing import Dict, List, Mapping, NamedTuple, Optional, Protocol, Sequence, Set, Tuple
 
 from multisig.bundle import Bundle
 from multisig.checking import Case, Checker
@@ -53,8 +52,7 @@ _NONE: Mapping[str, ReleaseStanding] = MappingProxyType({})
 _FULL_ATTEMPTS = 8
 
 
-@dataclass(frozen=True)
-class Package:
+class Package(NamedTuple):
     """A package as the front end knows it: NAME-EPOCH:VERSION-RELEASE.ARCH, its name, where it comes from.
 
     ``key`` is the front end's own handle; two packages of a transaction never share one.
@@ -267,7 +265,7 @@ class Gate:
             held = self._held.get(package.key, Held())
             if attempt >= _FULL_ATTEMPTS and held.together is not None and digests is not None:
                 few = about(held.together, package.nevra, digests)
-                held = replace(held, together=few, starts=tuple(range(len(few.attestations))))
+                held = held._replace(together=few, starts=tuple(range(len(few.attestations))))
             case = self._checker.case(Kind.RPM, package.nevra, digests, package.repo, decidable, held)
             case.releases = self._releases(package, decidable)
             self._checker.begin(case)
@@ -379,7 +377,7 @@ class Gate:
         verdict = self._checker.verdict(case, case.approvals, UNSEEN, [*held.notes, *case.ignored])
         wondering = self._thorough or lacks_people(case.rules, verdict)
         if wondering and case.evidence is not None and case.evidence.others:
-            verdict = replace(verdict, ignored=verdict.ignored + self._checker.over_other_content(case, case.evidence))
+            verdict = verdict._replace(ignored=verdict.ignored + self._checker.over_other_content(case, case.evidence))
         counted = tuple(item for item in held.shared if identifier(item) in verdict.statements)
         kept = case if self._thorough else None
         if kept is not None and kept.evidence is not None:

@@ -6,8 +6,7 @@ This runs in threads. It is handed all that it works with, and touches nothing e
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Optional, Sequence, Tuple
+from typing import NamedTuple, Optional, Sequence, Tuple
 
 from multisig.bundle import Attestation
 from multisig.checking import Case, Checker
@@ -22,8 +21,7 @@ from multisig.vendor import UNSEEN, HeaderEvidence
 from multisig.verdict import Approval, Code, Verdict, refuse
 
 
-@dataclass(frozen=True)
-class Judged:
+class Judged(NamedTuple):
     """A verdict, and what it rests on: the digests judged, the bundle used, what counted of the attestations from
     elsewhere, and whose word was good. ``case`` is all that was looked at, where it came so far, and ``proof`` says in
     words why the payload is the right one, where it was looked at."""
@@ -38,11 +36,10 @@ class Judged:
 
     def refused(self, code: Code, message: str) -> "Judged":
         """The same with a refusal in the verdict's place."""
-        return replace(self, verdict=refuse(self.verdict.name, self.verdict.origin, code, message))
+        return self._replace(verdict=refuse(self.verdict.name, self.verdict.origin, code, message))
 
 
-@dataclass(frozen=True)
-class AtHand:
+class AtHand(NamedTuple):
     """A file that is being judged: ``path`` names it for people; ``listing``, if there is one, has to hold it."""
 
     fd: int
@@ -73,7 +70,7 @@ def judge_bytes(hand: AtHand, judged: Judged, checker: Checker) -> Judged:
         return judged.refused(Code(error.code), str(error))
     except UnreadableError as error:
         raise error.at(hand.path) from None
-    return replace(judged, verdict=verdict, proof=proof)
+    return judged._replace(verdict=verdict, proof=proof)
 
 
 def _header_evidence(hand: AtHand, checker: Checker) -> HeaderEvidence:

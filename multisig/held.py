@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
-from typing import Dict, Optional, Tuple
+from typing import Dict, NamedTuple, Optional, Tuple
 from urllib.parse import urlsplit
 
 from multisig import bundle as bundles
@@ -27,8 +26,7 @@ MAX_MIRRORS = 3
 """So many mirrors of a repository are asked for a bundle that was of no use."""
 
 
-@dataclass(frozen=True)
-class Find:
+class Find(NamedTuple):
     """What one look brought for one package. It adds to what there is.
 
     ``bundle``: the bytes beside the package, at most bundle.MAX_BUNDLE + 1 of them. ``attestations``: from elsewhere,
@@ -59,8 +57,7 @@ def join(one: Find, other: Find) -> Find:
     return Find(found, one.attestations + other.attestations, one.notes + other.notes, starts)
 
 
-@dataclass(frozen=True)
-class Held:
+class Held(NamedTuple):
     """What is known of one package's evidence: the raw bundles, what they hold together, or why they hold nothing.
 
     ``used`` are the bytes that stand for ``raw``; ``shared`` is what came from elsewhere. ``together`` is both, what is

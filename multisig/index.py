@@ -10,8 +10,7 @@ from __future__ import annotations
 import bisect
 import json
 import re
-from dataclasses import dataclass
-from typing import Callable, Collection, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Callable, Collection, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from multisig import bundle, strictjson
 from multisig.bundle import MAX_ATTESTATIONS, MAX_SIGNATURES, Attestation
@@ -49,8 +48,7 @@ _FEW = 3
 _ESCAPED = re.compile(r'["\\]')
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """What an index says of the names that were asked for: attestations in its order, each parsed once and shared.
 
     ``ignored`` says in words what was passed over.

@@ -10,8 +10,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from concurrent.futures import Future
-from dataclasses import dataclass
-from typing import Deque, List, Optional, Sequence, Tuple
+from typing import Deque, List, NamedTuple, Optional, Sequence, Tuple
 
 from multisig import approvals
 from multisig.approvals import Approved
@@ -26,8 +25,7 @@ from multisig.verdict import Code, Verdict, refuse
 _AHEAD = 16
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What was found of a file, and which file it is; without an identity, it is no RPM that rpm accepts."""
 
     judged: Judged

@@ -13,9 +13,8 @@ import sqlite3
 import stat
 import zlib
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Iterator, Mapping, Optional, Sequence, Tuple
+from typing import Dict, Iterator, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from multisig import index
 from multisig.bundle import Attestation
@@ -95,8 +94,7 @@ _VERSION = len(_STEPS)
 _SCHEMA = "".join(_STEPS)
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """One package of one decision. Digests (hex) are of the content judged, absent where none was read.
 
     ``attestations``: what counted and came from elsewhere than the package's own bundle.
@@ -109,8 +107,7 @@ class Entry:
     attestations: Tuple[Attestation, ...] = ()
 
 
-@dataclass(frozen=True)
-class Decision:
+class Decision(NamedTuple):
     """A row of history. Times are seconds since the epoch; ``finished`` is when dnf said the transaction was done.
 
     ``notes``: what rpm left out on purpose.
@@ -128,8 +125,7 @@ class Decision:
     packages: Tuple["Row", ...]
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One package within a decision, as it was recorded."""
 
     name: str

@@ -10,20 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from dataclasses import dataclass
-from typing import (
-    Callable,
-    Dict,
-    FrozenSet,
-    Iterable,
-    Iterator,
-    List,
-    Mapping,
-    NamedTuple,
-    Optional,
-    Tuple,
-    TypeVar,
-)
+from typing import Callable, Dict, FrozenSet, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Tuple, TypeVar
 from xml.parsers import expat
 
 from multisig.errors import MetadataError, PayloadMismatchError, UnreadableError, WeakMetadataError
@@ -61,8 +48,7 @@ class Checksum(NamedTuple):
     value: bytes
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """One metadata file of a repository: its type (as ``primary``), where it lies below the repository's folder.
 
     ``opened`` is the checksum of what it decompresses to; None where repomd.xml gives none.
@@ -189,8 +175,7 @@ def _inside(location: str) -> str:
     return location
 
 
-@dataclass(frozen=True)
-class Metadata:
+class Metadata(NamedTuple):
     """A repository's metadata as a front end uses them: what repomd.xml names lies below ``folder``.
 
     ``repo`` is the front end's name of the repository.

@@ -6,7 +6,6 @@ It decides nothing: rules that look into a package, or at a vendor's signature, 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Dict, List, Sequence, Tuple
 
 from multisig.evidence import Evidence
@@ -31,7 +30,7 @@ def needs(graded: Sequence[Graded], policy: Policy, origin: str, now: int) -> Li
             continue
         for line in item.statement.subjects:
             contents = approvals.setdefault((item.statement.kind, line.name), {})
-            words = [replace(word.approval, payload=line.payload_sha256) for word in item.words]
+            words = [word.approval._replace(payload=line.payload_sha256) for word in item.words]
             contents.setdefault(line.digests, []).extend(words)
     verdicts = []
     for (kind, name), contents in sorted(approvals.items(), key=lambda item: (item[0][0].value, item[0][1])):

@@ -13,8 +13,7 @@ import re
 import resource
 import stat
 import tempfile
-from dataclasses import dataclass
-from typing import Dict, FrozenSet, List, Tuple
+from typing import Dict, FrozenSet, List, NamedTuple, Tuple
 
 from multisig.errors import UnreadableError
 
@@ -29,8 +28,7 @@ _COPY = 1 << 24
 _SPARE_DESCRIPTORS = 64
 
 
-@dataclass(frozen=True)
-class Pinned:
+class Pinned(NamedTuple):
     """An open, pinned file. ``fd`` is for reading; ``path`` is what rpm must be told to open."""
 
     fd: int

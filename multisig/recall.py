@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from dataclasses import dataclass
-from typing import Dict, List, Optional
+from typing import Dict, List, NamedTuple, Optional
 
 from multisig import index
 from multisig.bundle import Attestation
@@ -17,8 +16,7 @@ from multisig.statement import Digests
 _MAX_ATTESTATION = 64 << 20
 
 
-@dataclass(frozen=True)
-class Kept:
+class Kept(NamedTuple):
     """``origin``: the repository's id at the last decision. ``held``: all the evidence of all decisions, as one.
 
     ``exempted``: nothing was checked at that decision, as the policy said then.

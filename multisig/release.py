@@ -9,8 +9,7 @@ statement's serial and times say which such set is the newest and how long it ma
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
-from typing import Dict, List, Optional, Protocol, Sequence, Tuple
+from typing import Dict, List, NamedTuple, Optional, Protocol, Sequence, Tuple
 
 from multisig.bundle import MAX_SIGNATURES, Attestation, Bundle
 from multisig.errors import ReleaseError, StatementError
@@ -27,8 +26,7 @@ PLAUSIBLE_SERIAL = 10**9
 KEPT = 16
 
 
-@dataclass(frozen=True)
-class Release:
+class Release(NamedTuple):
     """A release statement in a bundle: what it says, its exact text, and the signatures over it, not verified."""
 
     statement: Statement
@@ -108,14 +106,14 @@ def judge_release(
         )  # fmt: skip
         if not verdict.accepted:
             text = f"the release statement of {repo} lacks signatures: {verdict.message}"
-            failed.append(replace(standing, text=text))
+            failed.append(standing._replace(text=text))
             continue
         problem = _untimely(release, asked, seen, now)
         if problem is None:
             text = f"release {release.serial} of {repo}, signed by {', '.join(verdict.signers)}"
-            return replace(standing, good=True, code=Code.OK, text=text)
+            return standing._replace(good=True, code=Code.OK, text=text)
         code, text = problem
-        failed.insert(_signed(failed), replace(standing, code=code, text=f"{_named(repo, release)} {text}"))
+        failed.insert(_signed(failed), standing._replace(code=code, text=f"{_named(repo, release)} {text}"))
     if failed:
         return failed[0]
     return _absent(repo, channel, known, bundle)

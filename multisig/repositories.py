@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
-from typing import Callable, Dict, FrozenSet, List, Optional, Protocol, Sequence, Set, Tuple
+from typing import Callable, Dict, FrozenSet, List, NamedTuple, Optional, Protocol, Sequence, Set, Tuple
 
 from multisig.bundle import Bundle
 from multisig.held import Held, Look, hold
@@ -40,8 +39,7 @@ RELEASE_LOOKS = (Look.BESIDE, Look.AFRESH, Look.MIRRORS)
 """Where release statements are looked for, in this order; each only where what came before does not suffice."""
 
 
-@dataclass(frozen=True)
-class Listing:
+class Listing(NamedTuple):
     """The checksums of all packages that a repository's metadata list."""
 
     repo: str
@@ -133,7 +131,7 @@ class Repositories:
             held.together, digests, repo=metadata.repo, channel=channel, asked=asked, seen=seen, now=self._now,
             quorum=quorum,
         )  # fmt: skip
-        return replace(standing, bundle=held.used)
+        return standing._replace(bundle=held.used)
 
 
 def repomd_digests(repomd: bytes) -> Digests:

@@ -11,8 +11,7 @@ Numbers: librpm's include/rpm/rpmts.h (rpmtransFlags_e), the same in rpm 4.14 to
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Callable, List, Mapping, Tuple
+from typing import Callable, List, Mapping, NamedTuple, Tuple
 
 _REFUSED_FLAGS: Mapping[int, Tuple[str, str]] = {
     0x00000008: ("justdb", "no file would be written, and rpm would say that it is installed"),
@@ -33,8 +32,7 @@ _RECORDED_FLAGS: Mapping[int, str] = {
 _CHECKING = ("all", "signature", "digest")
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """``refused``: what stands against any installation, in words; ``recorded``: what is left out on purpose."""
 
     refused: Tuple[str, ...]

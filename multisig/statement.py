@@ -14,8 +14,7 @@ import hashlib
 import json
 import re
 import time
-from dataclasses import dataclass
-from typing import Any, Dict, Iterable, Mapping, Optional, Set, Tuple
+from typing import Any, Dict, Iterable, Mapping, NamedTuple, Optional, Set, Tuple
 
 from multisig import strictjson
 from multisig.errors import StatementError
@@ -55,16 +54,14 @@ class Kind(enum.Enum):
         return self.name.lower()
 
 
-@dataclass(frozen=True)
-class Digests:
+class Digests(NamedTuple):
     """SHA-256 and SHA-512 of one subject, lower-case hex. Both must match; there is no choice between them."""
 
     sha256: str
     sha512: str
 
 
-@dataclass(frozen=True)
-class Subject:
+class Subject(NamedTuple):
     """One line of a statement. ``payload_sha256`` is of the signer's own compressed payload (RPMs only)."""
 
     name: str
@@ -72,8 +69,7 @@ class Subject:
     payload_sha256: Optional[str] = None
 
 
-@dataclass(frozen=True)
-class Statement:
+class Statement(NamedTuple):
     """What a person says: these subjects are approved for this channel. ``source`` is shown and never decided on.
 
     Releases and policies have a ``serial``, from 1, of which the highest one seen wins; releases also the times, in

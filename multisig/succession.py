@@ -150,7 +150,7 @@ def _without_the_retired(policy: Policy, now: int) -> Policy:
     people: Dict[str, Signer] = dict(policy.signers)
     for name, signer in people.items():
         if signer.retired is not None and signer.retired.since <= now:
-            people[name] = replace(signer, retired=Retirement(0, None))
+            people[name] = signer._replace(retired=Retirement(0, None))
     return replace(policy, signers=people)
 
 
@@ -163,7 +163,7 @@ def _joined(name: str, old_serial: int, by_old: Verdict, new_serial: int, by_new
     told = {f"the policy in force (serial {old_serial})": by_old, f"the new policy (serial {new_serial})": by_new}
     refused = {who: verdict for who, verdict in told.items() if not verdict.accepted}
     outcomes: List[RuleOutcome] = [
-        replace(outcome, rule=f"policy-quorum of {who}") for who, verdict in told.items() for outcome in verdict.rules
+        outcome._replace(rule=f"policy-quorum of {who}") for who, verdict in told.items() for outcome in verdict.rules
     ]
     ignored = [text for verdict in refused.values() for text in verdict.ignored]
     ignored += [text for text in by_old.ignored if text in by_new.ignored]

@@ -7,8 +7,7 @@ never counts, whenever it signed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from multisig.errors import SignatureFormatError
 from multisig.evidence import MAX_TRIES, shown_fingerprint
@@ -21,8 +20,7 @@ Verify = Callable[[Signature, Key], Checked]
 _SHOWN_KEYS = 3
 
 
-@dataclass(frozen=True)
-class HeaderEvidence:
+class HeaderEvidence(NamedTuple):
     """``keys`` are those whose signature on the header counts; ``found`` says in words what else there was, or not.
 
     Each of ``found`` completes "the package …". Without either nobody has looked, and no such rule is satisfied.

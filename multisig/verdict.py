@@ -7,9 +7,8 @@ The same verdict is shown by dnf, by the command line and by the journal; nothin
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Dict, FrozenSet, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
 from multisig.evidence import Candidate, Evidence, shown_fingerprint
 from multisig.openpgp import Checked, Outcome, key_problem
@@ -36,8 +35,7 @@ class Code(enum.Enum):
     POLICY_ERROR = "policy-error"
 
 
-@dataclass(frozen=True)
-class Approval:
+class Approval(NamedTuple):
     """One person's verified word: this statement, for this channel. ``payload`` is the payload digest it carries."""
 
     signer: str
@@ -47,8 +45,7 @@ class Approval:
     issuer: str
 
 
-@dataclass(frozen=True)
-class LeafProgress:
+class LeafProgress(NamedTuple):
     """How far one ``M of group`` is: who counted, and, if more are needed, who of the ``size`` people still could."""
 
     threshold: int
@@ -70,8 +67,7 @@ class LeafProgress:
         return f"{text}; needs {self.missing} more of: {available}"
 
 
-@dataclass(frozen=True)
-class RuleOutcome:
+class RuleOutcome(NamedTuple):
     """What one matching rule says: satisfied or not, with the leaves of its requirement.
 
     ``vendor``: it asks for the header's own signature. ``code`` is set where all that the rule lacks is a good release
@@ -87,8 +83,7 @@ class RuleOutcome:
     code: Optional[Code] = None
 
 
-@dataclass(frozen=True)
-class ReleaseStanding:
+class ReleaseStanding(NamedTuple):
     """What became of a rule's ``release`` for the repository ``repo``; ``text`` says it to a person.
 
     Where it is ``good``: the ``serial`` of the statement that the quorum signed, the SHA-256 of its text, the second
@@ -114,8 +109,7 @@ NO_REPOSITORY = ReleaseStanding(
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """Accepted or refused, with the evidence. ``name`` is the subject's, ``origin`` its repository id or its path."""
 
     name: str
@@ -129,8 +123,7 @@ class Verdict:
     statements: Tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class HeldBack:
+class HeldBack(NamedTuple):
     """A package that a front end leaves out of its resolution: its name, the repository it is in, what it lacks."""
 
     name: str
@@ -282,8 +275,8 @@ def _with_release(outcome: RuleOutcome, rule: Rule, standing: ReleaseStanding) -
         return outcome
     both = f"{outcome.text}; {standing.text}"
     if standing.good or not outcome.satisfied:
-        return replace(outcome, text=both)
-    return replace(outcome, satisfied=False, text=standing.text, code=standing.code)
+        return outcome._replace(text=both)
+    return outcome._replace(satisfied=False, text=standing.text, code=standing.code)
 
 
 def _progress(policy: Policy, leaf: Leaf, people: FrozenSet[str], now: int) -> LeafProgress:

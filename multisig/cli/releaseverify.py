@@ -7,7 +7,6 @@ import argparse
 import os
 import time
 from contextlib import closing
-from dataclasses import replace
 from typing import Iterator, List, Optional, Sequence, Set, Tuple
 
 from multisig import paths, report
@@ -94,9 +93,9 @@ def _with_content(verdict: Verdict, metadata: Metadata, *, packages: bool) -> Ve
             listed = packages_of(metadata) if records else ()
         notes = _check_packages(metadata, listed) if packages else []
     except MetadataError as error:
-        return replace(verdict, accepted=False, code=Code(error.code), message=str(error))
+        return verdict._replace(accepted=False, code=Code(error.code), message=str(error))
     message = f"{verdict.message}; {report.packages(len(listed))}"
-    return replace(verdict, message=message, ignored=(*verdict.ignored, *notes))
+    return verdict._replace(message=message, ignored=(*verdict.ignored, *notes))
 
 
 def _check_packages(metadata: Metadata, listed: Sequence[Listed]) -> List[str]:

@@ -9,7 +9,6 @@ import time
 from collections import deque
 from concurrent.futures import Future
 from contextlib import ExitStack, closing
-from dataclasses import replace
 from functools import partial
 from typing import Callable, Deque, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
@@ -91,7 +90,7 @@ class _Given:
             return {}
         found = Find(bundle=self.raw)
         if self.fd is not None:
-            found = replace(find_embedded(self.fd), bundle=self.raw)
+            found = find_embedded(self.fd)._replace(bundle=self.raw)
         return {package.key: found for package in packages}
 
 

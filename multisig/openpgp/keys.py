@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Dict, List, Optional, Sequence, Tuple, Union
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from multisig.errors import KeyFormatError
 from multisig.openpgp.armor import MAX_KEY_FILE, PUBLIC_KEY, dearmor
@@ -71,8 +71,7 @@ _CURVES = {
 }
 
 
-@dataclass(frozen=True)
-class KeyRequirements:
+class KeyRequirements(NamedTuple):
     """What the policy asks of a key. ``max_validity_days`` None: any time, or none."""
 
     min_rsa_bits: int = 3072

@@ -13,6 +13,7 @@ from typing import (
     Iterator,
     List,
     Mapping,
+    NamedTuple,
     Optional,
     Protocol,
     Sequence,
@@ -22,8 +23,7 @@ from typing import (
 )
 
 
-@dataclass(frozen=True)
-class Signature:
+class Signature(NamedTuple):
     """One detached signature whose armor and packet have been checked for form; not yet verified.
 
     ``packet`` is the binary packet with its packet header. ``created`` is the signer's claim, seconds since the epoch,
@@ -42,8 +42,7 @@ class Signature:
     values: Tuple[int, ...] = ()
 
 
-@dataclass(frozen=True)
-class Subkey:
+class Subkey(NamedTuple):
     """A subkey as its latest binding signature describes it (RFC 4880, 5.2.1). Times are seconds since the epoch.
 
     ``curve`` is the elliptic curve's name, empty for other algorithms and unknown curves; ``modulus`` RSA's, 0 for
@@ -193,8 +192,7 @@ class Outcome(enum.Enum):
     BAD = "the signature is not valid"
 
 
-@dataclass(frozen=True)
-class Checked:
+class Checked(NamedTuple):
     """An engine's finding about one signature, one key and the exact bytes signed.
 
     ``primary`` and ``issuer`` are the full fingerprints that the engine itself reported; ``created`` the signature's

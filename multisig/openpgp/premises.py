@@ -9,7 +9,6 @@ is decided here, from what ``parse_public_key`` and ``parse_signature`` read.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Optional
 
 from multisig.openpgp.model import Checked, Issuer, Outcome, PublicKey, Signature
@@ -72,4 +71,4 @@ def conclude(checked: Checked, signature: Signature, key: PublicKey, now: int) -
     issuer = key.issuer(signature)
     if checked.outcome is not Outcome.GOOD or issuer is None or issuer.expires is None or issuer.expires > now:
         return checked
-    return replace(checked, outcome=Outcome.EXPIRED_KEY, reason=Outcome.EXPIRED_KEY.value)
+    return checked._replace(outcome=Outcome.EXPIRED_KEY, reason=Outcome.EXPIRED_KEY.value)

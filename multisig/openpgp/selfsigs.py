@@ -6,8 +6,7 @@ Claims are read, not verified; see keys.py for why that is enough.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import List, Optional
+from typing import List, NamedTuple, Optional
 
 from multisig.errors import KeyFormatError
 from multisig.openpgp.packets import (
@@ -39,8 +38,7 @@ _FLAG_SIGN = 0x02
 _NOT_CRITICAL = frozenset({23, 28, 37, 39})
 
 
-@dataclass(frozen=True)
-class Material:
+class Material(NamedTuple):
     """A key packet's own contents; ``curve`` and ``modulus`` are as in model.Subkey."""
 
     fingerprint: str
@@ -51,8 +49,7 @@ class Material:
     modulus: int
 
 
-@dataclass(frozen=True)
-class KeySignature:
+class KeySignature(NamedTuple):
     """A signature within a key. ``own``: it names the primary as its issuer. Version 3 ones have no ``body``."""
 
     packet: Packet
@@ -67,16 +64,14 @@ class KeySignature:
         return self.signature_class in (KEY_REVOCATION, SUBKEY_REVOCATION)
 
 
-@dataclass(frozen=True)
-class BackSignature:
+class BackSignature(NamedTuple):
     """A subkey's own signature over the primary."""
 
     created: int
     weak: bool
 
 
-@dataclass(frozen=True)
-class Claims:
+class Claims(NamedTuple):
     """What the latest self-signature says; where several are of the same second, what they all allow.
 
     ``created`` is its date. ``settled`` is that, or the date of the subkey's signature back if that is later. ``weak``:

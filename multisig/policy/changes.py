@@ -89,13 +89,12 @@ def decision(rule: Rule) -> str:
 
 def _comparable(rule: Rule) -> Rule:
     """The rule as it decides: a group's members and a key's other signatures are told elsewhere."""
-    keys = None if rule.signed_by is None else tuple(replace(key, file="", problem=None) for key in rule.signed_by)
+    keys = None if rule.signed_by is None else tuple(key._replace(file="", problem=None) for key in rule.signed_by)
     require, release = rule.require, rule.release
-    return replace(
-        rule,
+    return rule._replace(
         signed_by=keys,
         require=None if require is None else _memberless(require),
-        release=None if release is None else replace(release, require=_memberless(release.require)),
+        release=None if release is None else release._replace(require=_memberless(release.require)),
     )
 
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import datetime
 import re
-from dataclasses import dataclass
-from typing import Dict, Iterable, NoReturn, Optional, Tuple
+from typing import Dict, Iterable, NamedTuple, NoReturn, Optional, Tuple
 
 from multisig.errors import PolicyError
 from multisig.policy.yamlnodes import Mapping, Node, Scalar, Sequence
@@ -36,8 +35,7 @@ def _shown(node: Node) -> str:
     return f'"{node.text}"' if len(node.text) <= 60 else f'"{node.text[:57]}…"'
 
 
-@dataclass(frozen=True)
-class Fields:
+class Fields(NamedTuple):
     """``path`` is the policy's, for messages."""
 
     path: str

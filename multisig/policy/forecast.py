@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Iterator, List, Optional, Tuple
+from typing import Iterator, List, NamedTuple, Optional, Tuple
 
 from multisig.policy.calendar import DAY, day
 from multisig.policy.model import Policy, Requirement, Rule, describe, satisfied_by
@@ -14,8 +13,7 @@ from multisig.policy.standing import can_sign, counts, key_end, signing_end
 AHEAD = 60 * DAY
 
 
-@dataclass(frozen=True)
-class Outlook:
+class Outlook(NamedTuple):
     """From ``since`` on nobody can satisfy ``text`` any more, what ``subject`` asks for, because of ``reasons``."""
 
     subject: str

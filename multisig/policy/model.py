@@ -2,13 +2,15 @@
 """The policy as frozen values. Whatever reaches the rest of the program has this form and has been checked.
 
 Times are seconds since the epoch, fingerprints 40 upper-case hex digits. Nothing here reads a file or a clock.
+Requirements are no named tuples as other values are: those are equal where their fields are, and all of some parts
+is not any of them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Dict, FrozenSet, Iterator, List, Mapping, Optional, Tuple, Union
+from typing import Dict, FrozenSet, Iterator, List, Mapping, NamedTuple, Optional, Tuple, Union
 
 from multisig.openpgp.keys import KeyRequirements
 from multisig.openpgp.model import PublicKey
@@ -16,8 +18,7 @@ from multisig.openpgp.model import PublicKey
 KINDS = ("rpm", "file", "tree")
 
 
-@dataclass(frozen=True)
-class Key:
+class Key(NamedTuple):
     """A public key that the policy names. ``fingerprint`` is the primary key's, and that of the key in ``file``.
 
     ``problem`` says why no part of the key can count under the policy's ``keys:`` requirements; None where at least one
@@ -30,8 +31,7 @@ class Key:
     problem: Optional[str]
 
 
-@dataclass(frozen=True)
-class Retirement:
+class Retirement(NamedTuple):
     """Since when a signer's signatures no longer count (00:00 UTC of that day).
 
     ``statements``: of the earlier ones only these, by SHA-256 in lower-case hex; None for all of them.
@@ -41,8 +41,7 @@ class Retirement:
     statements: Optional[FrozenSet[str]]
 
 
-@dataclass(frozen=True)
-class Signer:
+class Signer(NamedTuple):
     """A person: one vote, whatever keys they hold. Nothing of theirs counts once ``compromised``."""
 
     name: str
@@ -77,8 +76,7 @@ class AnyOf:
 Requirement = Union[Leaf, AllOf, AnyOf]
 
 
-@dataclass(frozen=True)
-class ContentSelector:
+class ContentSelector(NamedTuple):
     """What in an RPM makes a rule match; any one suffices. ``paths`` and ``provides`` are globs."""
 
     setuid: bool
@@ -87,24 +85,21 @@ class ContentSelector:
     provides: Tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Exemption:
+class Exemption(NamedTuple):
     """Nothing is checked, for the reason given. ``until``: the first second after the last day; None: never ends."""
 
     reason: str
     until: Optional[int]
 
 
-@dataclass(frozen=True)
-class ReleaseRequirement:
+class ReleaseRequirement(NamedTuple):
     """Who must have signed the repository's release statement, and how many seconds old it may be."""
 
     require: Requirement
     max_age: int
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(NamedTuple):
     """One rule: selectors (None: not given, matches everything) and exactly one of require, signed_by, exempt.
 
     ``channel`` is set exactly where ``require`` is; ``release`` only there. ``file_signatures``: IMA and fs-verity

@@ -16,9 +16,9 @@ def publishing_policy(policy: Policy, repo: Optional[str]) -> Policy:
     repository will be called (``repo`` is None; users may call it as they like), every rule that asks for signatures
     holds whatever repositories it names, and one that lets packages in otherwise only where it names none.
     """
-    rules = (replace(rule, release=None) for rule in policy.rules)
+    rules = (rule._replace(release=None) for rule in policy.rules)
     if repo is None:
-        rules = (replace(rule, repos=None) for rule in rules if _holds_anywhere(rule))
+        rules = (rule._replace(repos=None) for rule in rules if _holds_anywhere(rule))
     return replace(policy, rules=tuple(rules))
 
 

@@ -3,15 +3,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Optional, Tuple
+from typing import NamedTuple, Optional, Tuple
 
 from multisig.policy.globs import match_name, path_globs
 from multisig.policy.model import ContentSelector, Policy, Rule
 
 
-@dataclass(frozen=True)
-class ContentTraits:
+class ContentTraits(NamedTuple):
     """What an RPM holds, as far as rules ask.
 
     ``setuid``: a mode & 06000, or file capabilities. ``scripts``: a scriptlet, trigger or sysusers entry. ``paths`` as
@@ -24,8 +22,7 @@ class ContentTraits:
     provides: Tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Traits:
+class Traits(NamedTuple):
     """What rules are chosen by. ``kind``: rpm, file or tree. ``repo``: dnf's id, ``@commandline`` or ``@rpm``.
 
     ``name`` is the header's own, ``obsoletes`` the names it obsoletes; empty for files and trees. ``content`` is None

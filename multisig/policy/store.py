@@ -19,8 +19,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from dataclasses import dataclass
-from typing import Dict, List, Mapping, Optional, Tuple
+from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from multisig.errors import PolicyError, UnreadableError
 from multisig.files import sync_directory, write_whole
@@ -33,8 +32,7 @@ UPDATE, NEXT, DONE, OLD = ".update", ".update.new", ".update.done", ".old"
 _ATTEMPTS = 5
 
 
-@dataclass(frozen=True)
-class PolicyFiles:
+class PolicyFiles(NamedTuple):
     """A policy with the very bytes that it was made from.
 
     ``name``: the base name of its file. ``files``: what it names (keys, lists of statements), by their names relative

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import importlib
 import re
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
 
 from multisig.errors import PolicyError
 
@@ -35,8 +34,7 @@ _KINDS = {
 }
 
 
-@dataclass(frozen=True)
-class Scalar:
+class Scalar(NamedTuple):
     """``kind``: str, int, bool, float, null, timestamp …: the YAML 1.1 type of a plain scalar; str for a quoted one."""
 
     text: str
@@ -49,15 +47,13 @@ class Scalar:
         return _KINDS.get(self.kind, "text")
 
 
-@dataclass(frozen=True)
-class Sequence:
+class Sequence(NamedTuple):
     items: Tuple["Node", ...]
     line: int
     column: int
 
 
-@dataclass(frozen=True)
-class Mapping:
+class Mapping(NamedTuple):
     """Keys are distinct scalars of kind str, in the order they are written."""
 
     entries: Tuple[Tuple[Scalar, "Node"], ...]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from concurrent.futures import Executor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Callable, ContextManager, Dict, List, Mapping, Optional, Sequence
 
 from multisig.bundle import MAX_BUNDLE, SUFFIX, Attestation, Bundle, encode
@@ -201,7 +201,7 @@ class Publisher:
                 self._repository.place(made, place, evidence.bundle(content.nevra, content.digests).bundle)
                 # The gate stops where the rules are satisfied; whoever reads the report wants to know of all.
                 everybody = evidence.signers(content.nevra, content.digests)
-                self._report.published.append(replace(verdict, signers=everybody))
+                self._report.published.append(verdict._replace(signers=everybody))
                 return True
             if verdict.code in _OF_THE_FILE:
                 self._report.dropped.append(Dropped(shown, "", verdict.message))
@@ -240,7 +240,7 @@ class Publisher:
         ]
         ignored = tuple(dict.fromkeys((*verdict.ignored, *notes)))
         where = ", ".join(self._uploads.shown(path) for path in content.paths)
-        self._report.held.append(replace(verdict, name=content.nevra, origin=where, ignored=ignored))
+        self._report.held.append(verdict._replace(name=content.nevra, origin=where, ignored=ignored))
 
     def _drop(self, content: Content, message: str) -> None:
         self._report.dropped += [Dropped(self._uploads.shown(path), "", message) for path in content.paths]

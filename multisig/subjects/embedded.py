@@ -9,8 +9,7 @@ and the payload stay byte for byte, and so does all that any digest or signature
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
-from typing import List, Optional, Tuple
+from typing import List, NamedTuple, Optional, Tuple
 
 from multisig.bundle import MAX_BUNDLE
 from multisig.errors import MalformedRpmError, UnreadableError
@@ -28,8 +27,7 @@ _TRAILER = struct.Struct(">IIiI")
 _Entry = Tuple[int, int, int, int]  # tag, type, offset, count
 
 
-@dataclass(frozen=True)
-class _Header:
+class _Header(NamedTuple):
     """A signature header: its entries, their data, and where the file goes on after its padding."""
 
     entries: List[_Entry]

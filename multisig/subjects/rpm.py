@@ -14,7 +14,7 @@ import struct
 import threading
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Optional, Set, Tuple
+from typing import TYPE_CHECKING, NamedTuple, Optional, Set, Tuple
 
 from multisig.errors import MalformedRpmError, UnreadableError
 from multisig.statement import Digests
@@ -133,8 +133,7 @@ def read_installed(package: "rpm.hdr", *, path: str = "") -> RpmSubject:
     return _subject(region, 0, False)
 
 
-@dataclass(frozen=True)
-class Identity:
+class Identity(NamedTuple):
     """What a readable header says a package is, for packages of which nothing is checked."""
 
     nevra: str

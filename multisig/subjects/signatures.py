@@ -12,8 +12,7 @@ from __future__ import annotations
 import base64
 import binascii
 import struct
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Dict, List, Tuple
+from typing import TYPE_CHECKING, Dict, List, NamedTuple, Tuple
 
 from multisig.errors import MalformedRpmError, UnreadableError
 from multisig.subjects.framing import HEADER_MAGIC, LEAD_SIZE, MAX_SIGNATURE_DATA, MAX_SIGNATURE_TAGS, exactly
@@ -37,8 +36,7 @@ _INDEX = struct.Struct(">IIII")
 _Index = Tuple[int, int, int]  # type, offset, count
 
 
-@dataclass(frozen=True)
-class HeaderSignatures:
+class HeaderSignatures(NamedTuple):
     """``packets``: binary OpenPGP packets of at most MAX_PACKET bytes, not looked into, each once.
 
     ``problems`` says in words what else there was that cannot count.

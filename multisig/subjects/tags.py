@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import enum
 import re
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Mapping, Pattern, Tuple
+from typing import Mapping, NamedTuple, Pattern, Tuple
 
 NULL, CHAR, INT8, INT16, INT32, INT64, STRING, BIN, STRING_ARRAY, I18NSTRING = range(10)
 
@@ -32,8 +31,7 @@ class Klass(enum.Enum):
     """Known, and has no business in a binary package's immutable region."""
 
 
-@dataclass(frozen=True)
-class Tag:
+class Tag(NamedTuple):
     """One tag.
 
     ``name`` is librpm's without RPMTAG_ (rpm 4.18's where later ones renamed it). ``types`` are the type numbers that

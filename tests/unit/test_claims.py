@@ -52,7 +52,7 @@ def agree(text: str) -> bool:
 
 def test_a_batch_is_looked_up_without_parsing_its_lines() -> None:
     assert agree(TEXT)
-    assert isinstance(claims(TEXT)._lines, _Located)
+    assert isinstance(claims(TEXT).lines, _Located)
 
 
 @pytest.mark.parametrize("kind", [Kind.FILE, Kind.TREE])
@@ -143,7 +143,7 @@ def test_both_agree_on_every_text_near_a_statement(edits: "List[tuple[int, str, 
 @given(st.lists(st.text('abc-0:.19~^+_"\\é/ ', max_size=20), max_size=4), st.booleans())
 def test_both_agree_on_every_name(names: List[str], sort: bool) -> None:
     ordered = sorted(names) if sort else names
-    lines = [{"digest": vars(digests(name)), "name": name} for name in ordered]
+    lines = [{"digest": digests(name)._asdict(), "name": name} for name in ordered]
     whole = {**json.loads(TEXT), "subject": lines}
     agree(json.dumps(whole, sort_keys=True, separators=(",", ":")))
 
@@ -152,7 +152,7 @@ def test_names_made_to_take_long_do_not() -> None:
     head, _, _ = TEXT.partition('"subject":[')
     begun = time.process_time()
     for name in ("-0:" * 300, "a-0:1-" + "." * 900, "-" * 1000, "a-0:1-1." + "a" * 900, "0-0:0-0.0" * 90):
-        line = json.dumps({"digest": vars(digests()), "name": name}, separators=(",", ":"))
+        line = json.dumps({"digest": digests()._asdict(), "name": name}, separators=(",", ":"))
         agree(head + '"subject":[' + ",".join([line] * MAX_SUBJECTS) + "x]}")
     assert time.process_time() - begun < 20
 

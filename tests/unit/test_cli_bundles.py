@@ -7,7 +7,6 @@ import os
 import resource
 import signal
 import sqlite3
-from dataclasses import replace
 from pathlib import Path
 from typing import Callable, Dict, List, Set
 
@@ -310,7 +309,7 @@ def forged_journal(path: Path) -> None:
 
 def recorded(path: Path, mode: str, *codes: Code) -> None:
     verdicts = [refuse(f"p{number}", "fedora", code, "x") for number, code in enumerate(codes)]
-    entries = [Entry(replace(verdict, accepted=verdict.code is Code.OK)) for verdict in verdicts]
+    entries = [Entry(verdict._replace(accepted=verdict.code is Code.OK)) for verdict in verdicts]
     accepted = all(entry.verdict.accepted for entry in entries)
     Journal(str(path)).record(entries, time=0, stage="at hand", mode=mode, accepted=accepted, serial=1, policy="0" * 64)
 

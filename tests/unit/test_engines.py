@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import replace
 from typing import Iterator, Tuple
 
 import pytest
@@ -136,13 +135,13 @@ def test_no_flipped_bit_goes_unseen_where_the_signature_protects(people: People,
 def test_a_truncated_signature_is_not_good(people: People, engine: Engine) -> None:
     signature, key = people.signature("marek"), people.key("marek")
     for length in (0, 1, 2, 40, len(signature.packet) - 1):
-        found = engine.verify(DATA, replace(signature, packet=signature.packet[:length]), key)
+        found = engine.verify(DATA, signature._replace(packet=signature.packet[:length]), key)
         assert found.outcome is Outcome.BAD
 
 
 def test_gpgv_never_sees_two_signatures_but_would_not_be_believed(people: People, engine: Engine) -> None:
     one, key = people.signature("marek"), people.key("marek")
-    assert engine.verify(DATA, replace(one, packet=one.packet * 2), key).outcome is Outcome.BAD
+    assert engine.verify(DATA, one._replace(packet=one.packet * 2), key).outcome is Outcome.BAD
 
 
 @pytest.mark.parametrize("digest", ["SHA1", "SHA224"])
@@ -151,7 +150,7 @@ def test_a_weak_digest_is_not_good_even_if_the_packet_check_were_passed_by(
 ) -> None:
     strong, key = people.signature("marek"), people.key("marek")
     weak = join(*parts_of(people.sign("marek", "--digest-algo", digest)))
-    assert engine.verify(DATA, replace(strong, packet=weak), key).outcome is Outcome.BAD
+    assert engine.verify(DATA, strong._replace(packet=weak), key).outcome is Outcome.BAD
 
 
 def test_a_text_mode_signature_is_not_good_even_if_the_packet_check_were_passed_by(
@@ -159,15 +158,15 @@ def test_a_text_mode_signature_is_not_good_even_if_the_packet_check_were_passed_
 ) -> None:
     plain, key = people.signature("marek", at=IN_TIME), people.key("marek")
     text = join(*parts_of(people.sign("marek", "--textmode", at=IN_TIME)))
-    assert engine.verify(DATA, replace(plain, packet=text), key).outcome is Outcome.BAD
+    assert engine.verify(DATA, plain._replace(packet=text), key).outcome is Outcome.BAD
 
 
 def test_a_signature_described_otherwise_than_gpgv_does_is_bad(people: People, engine: Engine) -> None:
     signature, key = people.signature("marek"), people.key("marek")
     for changed in (
-        replace(signature, created=signature.created + 1),
-        replace(signature, hash_algorithm=signature.hash_algorithm + 1),
-        replace(signature, pubkey_algorithm=1),
+        signature._replace(created=signature.created + 1),
+        signature._replace(hash_algorithm=signature.hash_algorithm + 1),
+        signature._replace(pubkey_algorithm=1),
     ):
         assert engine.verify(DATA, changed, key).outcome is Outcome.BAD
 

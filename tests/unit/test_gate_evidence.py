@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Dict, List, Optional, Sequence
 
 import pytest
@@ -267,7 +266,7 @@ def test_plans_without_a_bundle(rules: List[Rule], expected: Code) -> None:
 
 def test_the_planned_names_that_a_package_obsoletes_choose_rules_too() -> None:
     by = policy(exemption(repos=["lab"]), rule(leaf(3), packages=["hello"]))
-    package = replace(planned("world", "lab", "world-0:1.0-1.noarch"), obsoletes=("hello",))
+    package = planned("world", "lab", "world-0:1.0-1.noarch")._replace(obsoletes=("hello",))
     (found,) = judge_plan([package], FakeSource({}), by=by)
     assert code(found) is Code.NO_BUNDLE
 

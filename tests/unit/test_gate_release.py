@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-from dataclasses import replace
 from pathlib import Path
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
@@ -156,7 +155,7 @@ def bundle_that_is(how: str, metadata: Metadata) -> Optional[bytes]:
         "by builders alone": bundle(release(metadata, *BUILDERS)),
         "expired": bundle(release(metadata, *RELEASERS, expires=NOW - 120)),
         "too old": bundle(release(metadata, *RELEASERS, issued=NOW - 20 * DAY)),
-        "of other metadata": bundle(release(replace(metadata, repomd=b"other"), *RELEASERS)),
+        "of other metadata": bundle(release(metadata._replace(repomd=b"other"), *RELEASERS)),
     }[how]
 
 
@@ -263,7 +262,7 @@ def test_each_place_is_asked_once_however_many_rules_there_are(tmp_path: Path, h
 
 def test_each_rule_asks_for_a_release_of_its_own(tmp_path: Path, hello: Rpm) -> None:
     metadata = repository(tmp_path, hello)
-    strict = rule(leaf(1), name="strict", release=replace(ASKED, max_age=3600))
+    strict = rule(leaf(1), name="strict", release=ASKED._replace(max_age=3600))
     gate = Gate(
         policy(rule(leaf(2), release=ASKED), strict), FakeEngine(), now=NOW, workers=2,
         releases=Mirror(metadata, bundle(release(metadata, *RELEASERS))),

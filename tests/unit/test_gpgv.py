@@ -9,7 +9,6 @@ import resource
 import stat
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Callable, Dict, Iterator, List, Tuple
 
@@ -352,7 +351,7 @@ def test_one_bad_signature_among_several_leaves_all_to_be_asked_about_one_by_one
 
 
 def test_what_gpgv_need_not_be_asked_about_spoils_nothing_for_the_others(people: People) -> None:
-    ahead = replace(people.signature("rafal"), created=2**32 - 1)
+    ahead = people.signature("rafal")._replace(created=2**32 - 1)
     three = [*asked(people, "marek", "joanna"), (ahead, people.key("rafal"))]
     with contextlib.closing(Counting()) as engine:
         found = engine.verify_together(DATA, three)

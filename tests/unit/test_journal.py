@@ -12,7 +12,6 @@ import sys
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Callable, Dict, List
 
@@ -80,7 +79,7 @@ def test_what_counted_from_elsewhere_is_kept_once_for_all_its_packages(tmp_path:
     path = tmp_path / "journal.sqlite"
     text = statement(*(Subject(f"p{number}-0:1-1.noarch", digests(str(number))) for number in range(1000, 3000)))
     batch = attest(text, "marek", "joanna")
-    counted = replace(ACCEPTED, statements=(statement_id(text),))
+    counted = ACCEPTED._replace(statements=(statement_id(text),))
     for _ in range(3):
         record(Journal(str(path)), *(Entry(counted, attestations=(batch,)) for _ in range(1000)))
     with closing(sqlite3.connect(path)) as database, database:
@@ -98,8 +97,8 @@ def test_what_is_held_back_is_held_back_since_it_first_was(tmp_path: Path) -> No
     one, two = (HeldBack(name, "demo", "needs 1 more of: rafal") for name in ("a-0:1-1.noarch", "b-0:1-1.noarch"))
     assert journal.hold_back([one], time=1000) == {one: 1000}
     assert journal.hold_back([one, two], time=2000) == {one: 1000, two: 2000}
-    elsewhere = replace(one, origin="other")
-    again = replace(one, message="needs 2 more of: rafal, simon")
+    elsewhere = one._replace(origin="other")
+    again = one._replace(message="needs 2 more of: rafal, simon")
     assert journal.hold_back([elsewhere, again], time=3000) == {elsewhere: 3000, again: 1000}
     assert journal.hold_back([], time=4000) == {}
     with pytest.raises(JournalError):

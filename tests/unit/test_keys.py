@@ -424,7 +424,7 @@ def test_weak_and_unknown_algorithms_are_named_in_primaries_and_in_subkeys(body:
     bound = parse_public_key(
         PRIMARY + USER_ID + CERTIFICATION + packet(14, body) + binding(unhashed=back_signature(fingerprint))
     )
-    strong_below = replace(subkey.subkeys[0], can_sign=True, back_signed=True)
+    strong_below = subkey.subkeys[0]._replace(can_sign=True, back_signed=True)
     found = [
         key_problem(primary, primary, KeyRequirements()),
         key_problem(bound.subkeys[0], bound, KeyRequirements()),

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Union
 
 import pytest
@@ -60,14 +59,14 @@ def test_what_gpg_signs_is_read(people: People, name: str, algorithm: int, diges
 def test_notations_and_policy_links_are_no_reason_to_refuse(people: People) -> None:
     plain = people.signature("marek", at=PAST)
     adorned = people.signature("marek", "-N", "note@example.org=x", "--sig-policy-url", "http://example.org/", at=PAST)
-    assert replace(adorned, packet=plain.packet, values=plain.values) == plain
+    assert adorned._replace(packet=plain.packet, values=plain.values) == plain
 
 
 def test_other_unhashed_subpackets_make_the_same_signature_by_the_same_signer(people: People) -> None:
     text = people.sign("marek")
     head, hashed, unhashed, rest = parts_of(text)
     changed = join(head, hashed, unhashed + subpacket(60, b"anything"), rest)
-    assert replace(parse_signature_packet(changed), packet=b"") == replace(parse_signature(text), packet=b"")
+    assert parse_signature_packet(changed)._replace(packet=b"") == parse_signature(text)._replace(packet=b"")
 
 
 ACCEPTED = {
@@ -105,8 +104,8 @@ def test_engines_get_what_is_signed_in_one_form_and_nothing_else(binary: bytes) 
     signature = parse_signature_packet(binary)
     given = parse_signature_packet(canonical(signature))
     assert given.packet == canonical(given)
-    assert replace(given, packet=b"", issuer_fingerprint=None) == replace(
-        signature, packet=b"", issuer_fingerprint=None
+    assert given._replace(packet=b"", issuer_fingerprint=None) == signature._replace(
+        packet=b"", issuer_fingerprint=None
     )
     body = read_signature_body(read_packets(given.packet, SignatureFormatError)[0].body, SignatureFormatError)
     before = read_signature_body(read_packets(binary, SignatureFormatError)[0].body, SignatureFormatError)
@@ -119,12 +118,12 @@ def test_engines_get_what_is_signed_in_one_form_and_nothing_else(binary: bytes) 
 def test_a_packet_that_is_not_what_was_read_is_given_to_no_engine() -> None:
     signature = parse_signature_packet(GOOD)
     others = [
-        replace(signature, packet=GOOD * 2),
-        replace(signature, packet=GOOD[:-1]),
-        replace(signature, packet=b""),
-        replace(signature, hash_algorithm=9),
-        replace(signature, pubkey_algorithm=1),
-        replace(signature, packet=made(head=bytes([4, 1, 22, 8]))),
+        signature._replace(packet=GOOD * 2),
+        signature._replace(packet=GOOD[:-1]),
+        signature._replace(packet=b""),
+        signature._replace(hash_algorithm=9),
+        signature._replace(pubkey_algorithm=1),
+        signature._replace(packet=made(head=bytes([4, 1, 22, 8]))),
     ]
     for other in others:
         with pytest.raises(SignatureFormatError):

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import Dict, Iterator, List, Tuple
 
@@ -52,7 +51,7 @@ def traits(subject: str, repo: str) -> Traits:
 def accepted(policy: Policy, subject: str, repo: str, signed: List[str]) -> bool:
     """The verdict where these people have signed for every channel, and the vendor's key, where it is among them."""
     # Releases have tests of their own; the table is about packages.
-    rules = [replace(rule, release=None) for rule in matching_rules(policy, traits(subject, repo))]
+    rules = [rule._replace(release=None) for rule in matching_rules(policy, traits(subject, repo))]
     channels = {rule.channel for rule in rules if rule.channel is not None}
     approvals = [Approval(name, channel, None, "s", "i") for name in signed for channel in sorted(channels)]
     vendors = [key for rule in policy.rules for key in rule.signed_by or ()]

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import List
 
 import pytest
@@ -57,12 +56,12 @@ def test_warn_mode_says_what_it_would_have_refused() -> None:
 def test_where_all_is_well_one_line_says_so() -> None:
     assert report.acceptance([GOOD], 0.31) == "multisig: 1 package, 3 of 5 builders signed (0.3 s)"
     assert report.acceptance([GOOD] * 24, 0.31) == "multisig: 24 packages, 3 of 5 builders signed each (0.3 s)"
-    exempt = replace(GOOD, rules=(RuleOutcome("lab", True, text="exempt: built here"),))
+    exempt = GOOD._replace(rules=(RuleOutcome("lab", True, text="exempt: built here"),))
     assert report.acceptance([GOOD, exempt], 1) == (
         "multisig: 2 packages, 3 of 5 builders signed; exempt: built here (1.0 s)"
     )
     ways: List[Verdict] = [
-        replace(GOOD, rules=(RuleOutcome("lab", True, text=f"exempt: {number}"),)) for number in range(9)
+        GOOD._replace(rules=(RuleOutcome("lab", True, text=f"exempt: {number}"),)) for number in range(9)
     ]
     assert report.acceptance(ways, 1) == ("multisig: 9 packages, exempt: 0; exempt: 1; exempt: 2; 6 other ways (1.0 s)")
 
@@ -71,7 +70,7 @@ def test_only_leaves_that_are_satisfied_are_boasted_of() -> None:
     either = RuleOutcome(
         "ours", True, (LeafProgress(1, "a", 2, ("x",), ("y",)), LeafProgress(2, "b", 2, (), ("z", "w")))
     )
-    assert "1 of 2 a signed (" in report.acceptance([replace(GOOD, rules=(either,))], 0)
+    assert "1 of 2 a signed (" in report.acceptance([GOOD._replace(rules=(either,))], 0)
 
 
 @pytest.mark.parametrize("code", set(Code) - {Code.OK, Code.EXEMPT})

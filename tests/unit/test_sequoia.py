@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import sys
 from contextlib import closing
-from dataclasses import replace
 from functools import partial
 from types import ModuleType, SimpleNamespace
 from typing import Any, Callable, List
@@ -326,11 +325,11 @@ def clocked(choice: str, now: int) -> Engine:
 
 DIFFERENT = {
     "one says bad": (GOOD, Checked(Outcome.BAD, "no")),
-    "one says expired": (GOOD, replace(GOOD, outcome=Outcome.EXPIRED_KEY)),
-    "one says revoked": (replace(GOOD, outcome=Outcome.EXPIRED_KEY), Checked(Outcome.REVOKED_KEY)),
-    "another primary": (GOOD, replace(GOOD, primary="C" * 40)),
-    "another issuer": (GOOD, replace(GOOD, issuer="C" * 40)),
-    "another date": (GOOD, replace(GOOD, created=8)),
+    "one says expired": (GOOD, GOOD._replace(outcome=Outcome.EXPIRED_KEY)),
+    "one says revoked": (GOOD._replace(outcome=Outcome.EXPIRED_KEY), Checked(Outcome.REVOKED_KEY)),
+    "another primary": (GOOD, GOOD._replace(primary="C" * 40)),
+    "another issuer": (GOOD, GOOD._replace(issuer="C" * 40)),
+    "another date": (GOOD, GOOD._replace(created=8)),
 }
 
 

@@ -137,7 +137,7 @@ def test_a_key_that_only_certifies_cannot_have_signed() -> None:
 
 OTHER_PRIMARY = PRIMARY[::-1]
 OTHER_KEY = replace(KEY, fingerprint=OTHER_PRIMARY)
-OTHER = replace(SIGNATURE, issuer_fingerprint=OTHER_PRIMARY, issuer_keyid=OTHER_PRIMARY[-16:], created=1_700_000_001)
+OTHER = SIGNATURE._replace(issuer_fingerprint=OTHER_PRIMARY, issuer_keyid=OTHER_PRIMARY[-16:], created=1_700_000_001)
 FIRST = [NEW, GOOD, VALID]
 SECOND = [
     NEW,

@@ -77,9 +77,9 @@ class Watchful(FakeEngine):
     def verify(self, data: bytes, signature: Signature, key: PublicKey) -> Checked:
         found = super().verify(data, signature, key)
         if found.outcome is Outcome.GOOD and key.revoked:
-            return replace(found, outcome=Outcome.REVOKED_KEY)
+            return found._replace(outcome=Outcome.REVOKED_KEY)
         if found.outcome is Outcome.GOOD and key.expires is not None and key.expires <= NOW:
-            return replace(found, outcome=Outcome.EXPIRED_KEY)
+            return found._replace(outcome=Outcome.EXPIRED_KEY)
         return found
 
 
@@ -200,17 +200,17 @@ def test_the_statement_names_the_policy_and_each_file_by_its_path() -> None:
 
 def test_a_renamed_policy_is_the_same() -> None:
     old, new = two()
-    raw = bundle(attest(encode(policy_statement(replace(new, name="serial-2.yaml"))), "a", "b"))
+    raw = bundle(attest(encode(policy_statement(new._replace(name="serial-2.yaml"))), "a", "b"))
     assert judged(old.policy, new, raw).accepted
 
 
 def test_files_may_be_named_by_their_base_names() -> None:
     _, new = two()
     key_a, key_b, own = policy_statement(new).subjects
-    short = [replace(key_a, name="a.asc"), replace(key_b, name="b.asc"), own]
+    short = [key_a._replace(name="a.asc"), key_b._replace(name="b.asc"), own]
     assert other(new, with_subjects(*short)).accepted
     assert not other(new, with_subjects(*short, key_a)).accepted
-    assert not other(new, with_subjects(replace(short[0], digests=digests("evil")), *short[1:])).accepted
+    assert not other(new, with_subjects(short[0]._replace(digests=digests("evil")), *short[1:])).accepted
 
 
 @pytest.mark.parametrize(
@@ -233,14 +233,14 @@ def test_a_statement_about_anything_but_exactly_this_policy_does_not_count(name:
     key_a, key_b, own = made.subjects
     extra = Subject("keys/z.asc", digests())
     changes: Dict[str, Callable[[Statement], Statement]] = {
-        "another channel": lambda made: replace(made, channel="other-policy"),
-        "another serial": lambda made: replace(made, serial=3),
+        "another channel": lambda made: made._replace(channel="other-policy"),
+        "another serial": lambda made: made._replace(serial=3),
         "a key file left out": with_subjects(key_a, own),
-        "a key file changed": with_subjects(replace(key_a, digests=digests("evil")), key_b, own),
+        "a key file changed": with_subjects(key_a._replace(digests=digests("evil")), key_b, own),
         "a file too many": with_subjects(key_a, key_b, own, extra),
-        "the policy under two names": with_subjects(key_a, key_b, own, replace(own, name="z.yaml")),
+        "the policy under two names": with_subjects(key_a, key_b, own, own._replace(name="z.yaml")),
         "a key file alone": with_subjects(key_a),
-        "another policy": with_subjects(key_a, key_b, replace(own, digests=digests("evil"))),
+        "another policy": with_subjects(key_a, key_b, own._replace(digests=digests("evil"))),
         "a file's statement": lambda made: make(Kind.FILE, made.channel, [own]),
     }
     found = other(new, changes[name])
@@ -252,7 +252,7 @@ def test_a_statement_about_anything_but_exactly_this_policy_does_not_count(name:
 def test_a_signature_over_the_wrong_statement_takes_nothing_from_those_over_the_right_one() -> None:
     old, new = two()
     right = encode(policy_statement(new))
-    wrong = encode(replace(policy_statement(new), serial=7))
+    wrong = encode(policy_statement(new)._replace(serial=7))
     junk = Attestation(statement(), ("junk",))
     raw = bundle(attest(wrong, "a", "b", "x"), junk, attest(right, "x", "a"), attest(right, "b"))
     assert judged(old.policy, new, raw).accepted
@@ -268,7 +268,7 @@ def test_without_a_bundle_that_can_be_read_it_is_refused(raw: Optional[bytes]) -
 
 def test_a_successor_without_a_quorum_would_be_the_last_one() -> None:
     old, new = two()
-    bare = replace(new, policy=replace(new.policy, quorum=None))
+    bare = new._replace(policy=replace(new.policy, quorum=None))
     found = judged(old.policy, bare, signed(new, Step(2, "ab", AB)))
     assert found.code is Code.POLICY_ERROR
     assert "no policy-quorum" in found.message
@@ -308,9 +308,9 @@ def test_a_requirement_of_several_groups_needs_them_all() -> None:
 def test_retirement_counts_from_its_day_on() -> None:
     old, new = two()
     people = dict(old.policy.signers)
-    people["b"] = replace(people["b"], retired=Retirement(NOW, None))
+    people["b"] = people["b"]._replace(retired=Retirement(NOW, None))
     assert not judged(replace(old.policy, signers=people), new, signed(new, Step(2, "ab", AB))).accepted
-    people["b"] = replace(people["b"], retired=Retirement(NOW + 1, None))
+    people["b"] = people["b"]._replace(retired=Retirement(NOW + 1, None))
     assert judged(replace(old.policy, signers=people), new, signed(new, Step(2, "ab", AB))).accepted
 
 

@@ -367,7 +367,7 @@ def test_a_key_of_another_rule_is_named_and_counts_for_that_rule_alone(
     vendors: Vendors, engine: Engine, hello: Rpm
 ) -> None:
     by = vendors.policy(["vendor"], ["other"])
-    elsewhere = replace(by, rules=(by.rules[0], replace(by.rules[1], repos=("elsewhere",))))
+    elsewhere = replace(by, rules=(by.rules[0], by.rules[1]._replace(repos=("elsewhere",))))
     package = with_signatures(hello, rsa=vendors.packet("other", hello))
     refused(package, elsewhere, engine, "but is signed by other (key ")
     refused(package, elsewhere, engine, "which no signed-by rule for this package names")
@@ -387,7 +387,7 @@ def test_nobody_has_looked_is_not_satisfied() -> None:
     vendor = key(public_key("vendor"))
     assert not UNSEEN.counts(vendor)
     assert HeaderEvidence((vendor,)).counts(vendor)
-    assert not HeaderEvidence((vendor,)).counts(replace(vendor, problem="is revoked"))
+    assert not HeaderEvidence((vendor,)).counts(vendor._replace(problem="is revoked"))
 
 
 def test_at_most_four_signatures_of_a_key_are_tried(vendors: Vendors, hello: Rpm) -> None:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import List, Optional, Sequence, Tuple
 
 import pytest
@@ -78,7 +77,7 @@ def test_m_of_n_is_m_people_and_not_one_less(threshold: int) -> None:
 
 def test_a_person_has_one_vote_whatever_the_keys_and_statements() -> None:
     many = [
-        replace(item, issuer=fingerprint(str(number)), statement=str(number))
+        item._replace(issuer=fingerprint(str(number)), statement=str(number))
         for number, item in enumerate(approvals(*["marek"] * 9))
     ]
     found = verdict([rule(leaf(2))], many)
@@ -175,7 +174,7 @@ def test_without_a_bundle_the_reason_is_that() -> None:
 
 
 def test_content_mismatch_only_where_nobody_counts() -> None:
-    otherwise = replace(NO_EVIDENCE, named_otherwise=True)
+    otherwise = NO_EVIDENCE._replace(named_otherwise=True)
     rules = [rule(leaf(2))]
     assert verdict(rules, evidence=otherwise).code is Code.CONTENT_MISMATCH
     assert verdict(rules, approvals("marek"), evidence=otherwise).code is Code.BELOW_THRESHOLD
@@ -185,7 +184,7 @@ def test_content_mismatch_only_where_nobody_counts() -> None:
 
 
 def test_what_was_ignored_is_told_once_each() -> None:
-    evidence = replace(NO_EVIDENCE, ignored=("one", "two"))
+    evidence = NO_EVIDENCE._replace(ignored=("one", "two"))
     found = judge(
         policy(), [rule(leaf(1))], [], name=NEVRA, origin="", now=NOW, evidence=evidence, ignored=["two", "three"]
     )

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
 from random import Random
 from typing import FrozenSet, List
 
@@ -127,7 +126,7 @@ def test_the_order_of_approvals_and_rules_never_matters(
 @EXAMPLES
 @given(RULES, APPROVALS)
 def test_one_person_never_counts_twice(rules: List[Rule], signed: List[Approval]) -> None:
-    doubled = [replace(item, issuer="other", statement="other") for item in signed]
+    doubled = [item._replace(issuer="other", statement="other") for item in signed]
     assert verdict(rules, signed + doubled).accepted is verdict(rules, signed).accepted
     for outcome in verdict(rules, signed + doubled).rules:
         for progress in outcome.leaves:
