@@ -8,7 +8,7 @@ hold statements and signatures that are nonsense: those are for ``evidence`` to 
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, Iterable, List, NamedTuple, Tuple
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 from multisig import strictjson
 from multisig.errors import BundleError
@@ -86,6 +86,41 @@ def merge(bundles: Iterable[Bundle]) -> Bundle:
                 got=len(signatures),
             )
     return Bundle(tuple(Attestation(text, tuple(sorted(union[text]))) for text in sorted(union)))
+
+
+class Room:
+    """Fills a bundle up to its limits; what does not fit is passed over for what may."""
+
+    # What encode() adds around a statement and a signature, and around them all.
+    _FRAME, _AROUND_STATEMENT, _AROUND_SIGNATURE = 64, 64, 8
+
+    def __init__(self) -> None:
+        self.taken: Dict[str, List[str]] = {}
+        self.size = self._FRAME
+
+    def take(self, text: str, armored: Optional[str], limit: int) -> None:
+        """Take in a signature over a statement's text, or the text alone; not where that made it more than ``limit``
+        bytes, or more of anything than a bundle may hold."""
+        known = self.taken.get(text)
+        more = 0
+        if known is None:
+            if len(self.taken) >= MAX_ATTESTATIONS:
+                return
+            more += len(json.dumps(text)) + self._AROUND_STATEMENT
+        elif armored is None or len(known) >= MAX_SIGNATURES:
+            return
+        if armored is not None:
+            more += len(json.dumps(armored)) + self._AROUND_SIGNATURE
+        if self.size + more > limit:
+            return
+        self.size += more
+        signatures = self.taken.setdefault(text, [])
+        if armored is not None:
+            signatures.append(armored)
+
+    def bundle(self) -> Bundle:
+        """What has found room."""
+        return Bundle(tuple(Attestation(text, tuple(signatures)) for text, signatures in self.taken.items()))
 
 
 def attestation(value: Any) -> Attestation:

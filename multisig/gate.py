@@ -15,10 +15,11 @@ from typing import Dict, List, Mapping, NamedTuple, Optional, Protocol, Sequence
 from multisig.bundle import Bundle
 from multisig.checking import Case, Checker
 from multisig.errors import MalformedRpmError, MetadataError, UnreadableError
-from multisig.evidence import Objection, about, content_variants, identifier, no_objection
+from multisig.evidence import Objection, about, content_variants, no_objection
 from multisig.hand import AtHand, judge_bytes
 from multisig.hand import Judged as Judged
 from multisig.held import Find, Held, Look, extend, hold
+from multisig.keeping import bundle_to_keep, shared_to_keep
 from multisig.metadata import Metadata
 from multisig.openpgp import Engine
 from multisig.policy import Policy, ReleaseRequirement, Requirement, Rule, Traits, matching_rules, undecided_rules
@@ -350,12 +351,15 @@ class Gate:
         metadata = None if self._repositories is None else self._repositories.metadata(package.key)
         return None if self._repositories is None or metadata is None else self._repositories.listing(metadata)
 
-    def _release_quorum(self, digests: Digests, asked: ReleaseRequirement, channel: str, bundle: Bundle) -> Verdict:
+    def _release_quorum(
+        self, digests: Digests, asked: ReleaseRequirement, channel: str, bundle: Bundle
+    ) -> Tuple[Verdict, Optional[bytes]]:
         rule = quorum_rule("quorum for the release", Kind.RELEASE.word, channel, asked.require)
         held = Held(together=bundle)
         case = self._checker.case(Kind.RELEASE, SUBJECT, digests, SUBJECT, (rule,), held)
         self._checker.verify([case])
-        return self._conclude(case, held, digests).verdict
+        judged = self._conclude(case, held, digests)
+        return judged.verdict, judged.bundle
 
     # Evidence
 
@@ -378,11 +382,13 @@ class Gate:
         wondering = self._thorough or lacks_people(case.rules, verdict)
         if wondering and case.evidence is not None and case.evidence.others:
             verdict = verdict._replace(ignored=verdict.ignored + self._checker.over_other_content(case, case.evidence))
-        counted = tuple(item for item in held.shared if identifier(item) in verdict.statements)
-        kept = case if self._thorough else None
-        if kept is not None and kept.evidence is not None:
-            self._checker.look_beyond(kept, kept.evidence)
-        return Judged(verdict, digests, held.used, counted, tuple(case.approvals), kept)
+        approvals, looked_at = tuple(case.approvals), case if self._thorough else None
+        if looked_at is not None and looked_at.evidence is not None:
+            self._checker.look_beyond(looked_at, looked_at.evidence)
+        if digests is None and verdict.accepted:  # a plan that is carried out is judged again, and that is recorded
+            return Judged(verdict, digests, None, (), approvals, looked_at)
+        shared = shared_to_keep(held, case, verdict.statements)
+        return Judged(verdict, digests, bundle_to_keep(held, case), shared, approvals, looked_at)
 
 
 def _decidable(rules: Sequence[Rule]) -> Tuple[Rule, ...]:

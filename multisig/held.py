@@ -60,9 +60,9 @@ def join(one: Find, other: Find) -> Find:
 class Held(NamedTuple):
     """What is known of one package's evidence: the raw bundles, what they hold together, or why they hold nothing.
 
-    ``used`` are the bytes that stand for ``raw``; ``shared`` is what came from elsewhere. ``together`` is both, what is
-    shared first: it is likely to have been verified for another package; None where there is nothing. ``starts`` are
-    the places in that at which each source begins.
+    ``used`` are the bytes of one bundle that stands for ``raw``, None where none has room for it; ``shared`` is what
+    came from elsewhere. ``together`` is both, what is shared first: it is likely to have been verified for another
+    package; None where there is nothing. ``starts`` are the places in that at which each source begins.
     """
 
     raw: Tuple[bytes, ...] = ()
@@ -110,10 +110,10 @@ def extend(held: Held, find: Find) -> Held:
     return hold(raw, shared, notes, starts)
 
 
-def _as_one(parsed: Dict[bytes, Bundle]) -> bytes:
-    if len(parsed) > 1:
-        try:
-            return bundles.encode(bundles.merge(parsed.values()))
-        except BundleError:
-            pass  # together they are too large: the newest alone
-    return next(iter(parsed))
+def _as_one(parsed: Dict[bytes, Bundle]) -> Optional[bytes]:
+    if len(parsed) == 1:
+        return next(iter(parsed))
+    try:
+        return bundles.encode(bundles.merge(parsed.values()))
+    except BundleError:
+        return None

@@ -10,13 +10,12 @@ Pure but for the engine, which is given.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Set, Tuple
 
-from multisig.bundle import MAX_ATTESTATIONS, MAX_BUNDLE, MAX_SIGNATURES, Attestation, Bundle, parse
+from multisig.bundle import MAX_BUNDLE, Attestation, Bundle, Room, parse
 from multisig.errors import BundleError, SignatureFormatError, StatementError, UncheckedSignatureError
 from multisig.evidence import Candidate, obstacle_to
 from multisig.openpgp import Engine, Outcome, Signature, parse_signature
@@ -248,7 +247,7 @@ def fit(graded: Sequence[Graded], *, rank: Callable[[Graded], int] = lambda _: 0
     channel, then each one's second, and so on: nobody, however much they sign, takes another's place. What is nobody's
     follows, in at most ``spare`` bytes of it.
     """
-    room = _Room()
+    room = Room()
     total = {item.text: len(item.words) + len(item.others) for item in graded}
     for text, armored in _words_in_order(graded, rank):
         room.take(text, armored, MAX_BUNDLE)
@@ -258,8 +257,7 @@ def fit(graded: Sequence[Graded], *, rank: Callable[[Graded], int] = lambda _: 0
             room.take(item.text, None, limit)
         for armored in sorted(item.others):
             room.take(item.text, armored, limit)
-    bundle = Bundle(tuple(Attestation(text, tuple(signatures)) for text, signatures in room.taken.items()))
-    return Fitted(bundle, len(total) - len(room.taken), sum(total.values()) - sum(map(len, room.taken.values())))
+    return Fitted(room.bundle(), len(total) - len(room.taken), sum(total.values()) - sum(map(len, room.taken.values())))
 
 
 def _words_in_order(graded: Sequence[Graded], rank: Callable[[Graded], int]) -> Iterator[Tuple[str, str]]:
@@ -275,32 +273,3 @@ def _words_in_order(graded: Sequence[Graded], rank: Callable[[Graded], int]) -> 
             ordered.append((level, place, length, text, signer, armored))
     for _, _, _, text, _, armored in sorted(ordered):
         yield text, armored
-
-
-class _Room:
-    """Fills a bundle up to its limits; what does not fit is passed over for what may."""
-
-    # What encode() adds around a statement and a signature, and around them all.
-    _FRAME, _AROUND_STATEMENT, _AROUND_SIGNATURE = 64, 64, 8
-
-    def __init__(self) -> None:
-        self.taken: Dict[str, List[str]] = {}
-        self.size = self._FRAME
-
-    def take(self, text: str, armored: Optional[str], limit: int) -> None:
-        known = self.taken.get(text)
-        more = 0
-        if known is None:
-            if len(self.taken) >= MAX_ATTESTATIONS:
-                return
-            more += len(json.dumps(text)) + self._AROUND_STATEMENT
-        elif armored is None or len(known) >= MAX_SIGNATURES:
-            return
-        if armored is not None:
-            more += len(json.dumps(armored)) + self._AROUND_SIGNATURE
-        if self.size + more > limit:
-            return
-        self.size += more
-        signatures = self.taken.setdefault(text, [])
-        if armored is not None:
-            signatures.append(armored)

@@ -11,7 +11,7 @@ from multisig.held import Held, Look, hold
 from multisig.metadata import Checksum, Metadata, checksums_of, file_checksum
 from multisig.policy import ReleaseRequirement, Rule
 from multisig.release import judge_release, no_release
-from multisig.statement import Digests
+from multisig.statement import Digests, statement_id
 from multisig.verdict import ReleaseStanding, Verdict
 
 
@@ -51,8 +51,9 @@ class Listing(NamedTuple):
         return any(file_checksum(fd, algorithm, path=path) in self.checksums for algorithm in sorted(algorithms))
 
 
-# The quorum, the digests that it must have signed, the channel, and the bundle that may show it.
-QuorumJudge = Callable[[Digests, ReleaseRequirement, str, Bundle], Verdict]
+# The quorum, the digests that it must have signed, the channel, and the bundle that may show it: to the verdict, and
+# what of the bundle is worth keeping.
+QuorumJudge = Callable[[Digests, ReleaseRequirement, str, Bundle], Tuple[Verdict, Optional[bytes]]]
 
 
 class Repositories:
@@ -123,15 +124,19 @@ class Repositories:
             return no_release(metadata.repo, channel, held.problem)
         digests = repomd_digests(metadata.repomd)
 
+        kept: Dict[str, Optional[bytes]] = {}
+
         def quorum(bundle: Bundle) -> Verdict:
-            return self._quorum(digests, asked, channel, bundle)
+            verdict, worth = self._quorum(digests, asked, channel, bundle)
+            kept[statement_id(bundle.attestations[0].statement)] = worth
+            return verdict
 
         seen = self._source.newest_release(metadata.repo, channel)
         standing = judge_release(
             held.together, digests, repo=metadata.repo, channel=channel, asked=asked, seen=seen, now=self._now,
             quorum=quorum,
         )  # fmt: skip
-        return standing._replace(bundle=held.used)
+        return standing._replace(bundle=kept.get(standing.statement))
 
 
 def repomd_digests(repomd: bytes) -> Digests:

@@ -87,7 +87,7 @@ class ReleaseStanding(NamedTuple):
     """What became of a rule's ``release`` for the repository ``repo``; ``text`` says it to a person.
 
     Where it is ``good``: the ``serial`` of the statement that the quorum signed, the SHA-256 of its text, the second
-    after which it no longer serves this rule, and the bundle that it was found in.
+    after which it no longer serves this rule, and a bundle of it with the signatures that counted.
     """
 
     repo: str

@@ -15,6 +15,7 @@ from fixtures.installroot import AS_ROOT, Installroot
 from fixtures.policy import rule, write_policy
 from fixtures.running import PYTHON, Argument, Result, run
 from fixtures.vendor import make_vendor
+from multisig.bundle import MAX_BUNDLE, Attestation, Bundle, encode, parse
 from tests.e2e.conftest import THREE, TWO, Stage
 
 HELLO = "hello-0:1.0-1.noarch"
@@ -59,6 +60,21 @@ def test_what_came_in_around_the_plugin_is_found(stage: Stage, system: Installro
     assert "around it\n  team-01-0:1.0-1.noarch" in result.out
     (bad,) = [subject for subject in answer(system, stage.policy)["subjects"] if not subject["accepted"]]
     assert bad["name"] == "team-01-0:1.0-1.noarch" and bad["code"] == "no-bundle"
+
+
+def test_what_a_mirror_padded_is_audited_as_if_it_had_not(stage: Stage) -> None:
+    """The journal keeps the words that decided, those of who was not needed, and not a megabyte of junk."""
+    own = parse(stage.shop.bundle("hello-1.0-1", ALL).read_bytes())
+    text, signature = own.attestations[0].statement, own.attestations[0].signatures[0]
+    junk = tuple(Attestation(f"{text}{' ' * 15_000}{number}", (signature,)) for number in range(55))
+    padded = encode(Bundle((*junk, *own.attestations)))
+    assert len(padded) > MAX_BUNDLE * 4 // 5
+    system = stage.system(stage.publish_file(stage.shop.rpm("hello-1.0-1"), padded))
+    assert system.dnf("install", "hello").rc == 0
+    assert system.journal.stat().st_size < 200_000
+    for name in ALL:
+        assert audit(system, stage.policy, "--without", name).rc == 0
+    assert audit(system, stage.policy, "--without", "marek", "--without", "joanna").rc == 1
 
 
 def test_other_content_under_a_name_that_was_approved_is_found(stage: Stage, system: Installroot) -> None:

@@ -273,3 +273,13 @@ def test_each_rule_asks_for_a_release_of_its_own(tmp_path: Path, hello: Rpm) -> 
         ("our packages", True), ("strict", False),
     ]  # fmt: skip
     assert [standing.good for standing, _ in gate.release_standings()] == [True, False]
+
+
+def test_a_mirror_cannot_pad_what_is_remembered_of_a_release(tmp_path: Path, hello: Rpm) -> None:
+    metadata = repository(tmp_path, hello)
+    own = release(metadata, *RELEASERS)
+    padding = [Attestation(f"{number} " * 5000, own.signatures) for number in range(60)]
+    gate = Gate(POLICY, FakeEngine(), now=NOW, workers=2, releases=Mirror(metadata, bundle(*padding, own)))
+    assert code(at_hand(hello, signed(hello, *BUILDERS), gate=gate)) is Code.OK
+    ((standing, _),) = gate.release_standings()
+    assert standing.good and standing.bundle == bundle(own)
