@@ -21,6 +21,7 @@ from multisig.statement import Digests
 from multisig.subjects import RPM_LEAD, header
 from multisig.subjects.framing import HEADER_MAGIC, LEAD_SIZE, MAX_SIGNATURE_DATA, MAX_SIGNATURE_TAGS
 from multisig.subjects.header import Header, strings
+from multisig.subjects.interpreted import check_scripts
 from multisig.subjects.manifest import encode_manifest
 from multisig.subjects.rpmlib import librpm
 from multisig.subjects.structure import Files, check_files, check_identity, check_payload_tags, check_tags
@@ -111,8 +112,9 @@ def read_rpm(fd: int, *, path: str = "") -> RpmSubject:
 
     Steps: 1. The file is framed as rpm frames it: lead, signature header, header. 2. librpm accepts the header.
     3. Its immutable region is exactly the header's bytes in the file, so nothing was retrofitted or lies outside.
-    4. The region's layout, tags, identity, file list and payload format pass the structural checks. 5. The manifest
-    is encoded and digested. Raises MalformedRpmError (or its subclasses), UnreadableError where the disk fails.
+    4. The region's layout, tags, scripts, identity, file list and payload format pass the structural checks. 5. The
+    manifest is encoded and digested. Raises MalformedRpmError (or its subclasses), UnreadableError where the disk
+    fails.
     """
     try:
         return _read_rpm(fd)
@@ -180,6 +182,7 @@ def _read_rpm(fd: int) -> RpmSubject:
 def _subject(region: bytes, payload_offset: int, file_signatures: bool) -> RpmSubject:
     entries = header.parse_region(region)
     check_tags(entries)
+    check_scripts(entries)
     package, name = check_identity(entries)
     compressor = check_payload_tags(entries)
     files = check_files(entries)

@@ -10,7 +10,8 @@ import pytest
 from fixtures.building import BUILDERS, Recipe, build
 from fixtures.rpmedit import INT32, STRING, STRING_ARRAY, Rpm, Value
 from fixtures.rpmjudge import Edit, digest, edited, judged, patching, proven, removing, setting
-from multisig.subjects.tags import GROUPS, TAGS
+from multisig.errors import MalformedRpmError
+from multisig.subjects.tags import GROUPS, TAGS, Klass
 from tests.unit.rpm_samples import NAMED_COMPRESSORS, NUMBER_OF, built, recompressed, refused_or_different, with_tag
 
 
@@ -43,6 +44,43 @@ def test_script_flags_that_make_rpm_expand_macros_are_signed(everything: Rpm, na
     digests = {digest(edited(everything, setting(flags, INT32, value))) for value in (0, 1, 2)}
     absent = digest(edited(everything, removing(flags)))
     assert len({*digests, absent}) == 4
+
+
+COMPUTED = {"EPOCHNUM", "EVR", "NVR", "NVRA", "NEVR", "NEVRA"}  # from the identity, which is signed
+UNSIGNED = sorted({tag.name for tag in TAGS.values() if tag.klass is not Klass.SIGNED} - COMPUTED)
+
+
+@pytest.mark.parametrize("name", [*UNSIGNED, "BUILDHOST:shescape", "*", "PKGID", "HDRID", "SIGMD5", "OPENPGP"])
+def test_no_script_is_completed_from_tags_that_nobody_signs(everything: Rpm, name: str) -> None:
+    """With -q, rpm puts the header's tags into the script: a mirror may write a command where the build host stood."""
+    for body in (f"echo %{{{name}}}", f"echo %{{{name.lower()}}}", f"[echo %{{{name}}}]", f"%|{name}?{{rm -rf /}}|"):
+        asking = edited(everything, setting(NUMBER_OF["POSTIN"], STRING, body))
+        assert judged(asking)
+        with pytest.raises(MalformedRpmError):
+            judged(edited(asking, setting(NUMBER_OF["POSTINFLAGS"], INT32, 2)))
+
+
+@pytest.mark.parametrize("flags", [2, 6])
+def test_a_script_may_be_completed_from_signed_tags(everything: Rpm, flags: int) -> None:
+    body = "echo %{NAME}-%{version} %{NEVRA}"
+    asking = edited(everything, setting(NUMBER_OF["POSTIN"], STRING, body))
+    changed = edited(asking, setting(NUMBER_OF["POSTINFLAGS"], INT32, flags))
+    assert len({digest(everything), digest(asking), digest(changed)}) == 3
+
+
+@pytest.mark.parametrize("version", ["4.4.2.3", "4.6.0-rc3", "4.18.0", "4.20.1", "5.4.10", "5.98.99"])
+def test_which_rpm_built_a_package_does_not_end_its_lua_scripts(everything: Rpm, version: str) -> None:
+    """rpm 4.20 and later end a script at posix.fork, if the header says so of an rpm that nobody signs."""
+    forking = edited(
+        everything, setting(NUMBER_OF["POSTIN"], STRING, "if posix.fork() == 0 then posix.exec('/bin/true') end"),
+        setting(NUMBER_OF["POSTINPROG"], STRING, "<lua>"), setting(NUMBER_OF["RPMVERSION"], STRING, version),
+    )  # fmt: skip
+    assert judged(forking)
+    for other in ("5.99.0", "5.100", "6.0.1", "6.1.0", "10", "1:4.18.0", "x", ""):
+        with pytest.raises(MalformedRpmError):
+            judged(edited(forking, setting(NUMBER_OF["RPMVERSION"], STRING, other)))
+    with pytest.raises(MalformedRpmError):
+        judged(edited(forking, removing(NUMBER_OF["RPMVERSION"])))
 
 
 ALL_SCRIPTS = [*SCRIPTS, "POSTUN", "PREUNTRANS", "POSTUNTRANS", "TRIGGERSCRIPTS", "FILETRIGGERSCRIPTS"]
