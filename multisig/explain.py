@@ -14,10 +14,10 @@ from multisig.errors import StatementError
 from multisig.evidence import MAX_TRIES, Candidate, shown_fingerprint
 from multisig.hand import Judged
 from multisig.policy import Policy, describe, mismatch
-from multisig.policy.calendar import day
 from multisig.policy.changes import decision
 from multisig.statement import Statement, parse, statement_id
 from multisig.text import plain
+from multisig.times import day
 from multisig.verdict import Approval, RuleOutcome
 
 Found = Union[Approval, str]

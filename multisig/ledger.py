@@ -11,7 +11,6 @@ import fcntl
 import json
 import os
 import re
-import time
 from dataclasses import dataclass
 from typing import Dict, FrozenSet, Iterable, List, Tuple
 
@@ -19,6 +18,7 @@ from multisig import strictjson
 from multisig.errors import LedgerError, UnreadableError
 from multisig.files import open_regular, sync_directory
 from multisig.statement import Statement, statement_id
+from multisig.times import timestamp
 
 LEDGER_TYPE = "ledger/v1"
 _HEADER = json.dumps({"multisig": LEDGER_TYPE}) + "\n"
@@ -42,9 +42,8 @@ class Entry:
 
 def entry_for(statement: Statement, text: str, key: str, now: int) -> Entry:
     """The entry of a statement and its text, signed with ``key`` at ``now`` (seconds since the epoch)."""
-    moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
     names = tuple(subject.name for subject in statement.subjects)
-    return Entry(moment, key, statement.kind.word, statement.channel, statement_id(text), names)
+    return Entry(timestamp(now), key, statement.kind.word, statement.channel, statement_id(text), names)
 
 
 def append(path: str, entry: Entry) -> None:

@@ -7,7 +7,6 @@ changes until the admin says so.
 
 from __future__ import annotations
 
-import datetime
 import re
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -16,12 +15,11 @@ from typing import Dict, List, Mapping, Sequence, Tuple
 from multisig.policy import parse_policy
 from multisig.policyexamples import ELSEWHERE, HEAD, PEOPLE, RULES
 from multisig.text import plain
+from multisig.times import DAY, day
 from multisig.vendorkeys import Findings, ReadFile, Repository, VendorKey, find_keys, local_path
 
 EXEMPT_DAYS = 90
 
-_DAY = 86400
-_EPOCH = datetime.date(1970, 1, 1).toordinal()
 _LONGEST_NAME = 60
 _LONGEST_REASON = 600
 
@@ -51,7 +49,7 @@ def draft(repositories: Sequence[Repository], read_file: ReadFile, now: int) -> 
     checked = [one for one in found if one.usable]
     exempt = [(one, _reason(one)) for one in found if not one.usable]
     keys = {key.file: key.armored.encode("ascii") for one in checked for key in one.keys}
-    today, until = _day(now), _day(now + EXEMPT_DAYS * _DAY)
+    today, until = day(now), day(now + EXEMPT_DAYS * DAY)
     lines = [HEAD.format(today=today), PEOPLE, *_signed_by(checked), *_exempt(exempt, until), RULES]
     text = "\n".join(lines).encode("utf-8")
     parse_policy(text, path="the first policy", read_file=lambda name: keys[name])
@@ -63,10 +61,6 @@ def draft(repositories: Sequence[Repository], read_file: ReadFile, now: int) -> 
         until=until,
         notes=tuple(_notes(checked)),
     )
-
-
-def _day(second: int) -> str:
-    return datetime.date.fromordinal(_EPOCH + second // _DAY).isoformat()
 
 
 def _reason(one: Findings) -> str:

@@ -8,7 +8,6 @@ statement's serial and times say which such set is the newest and how long it ma
 
 from __future__ import annotations
 
-import time
 from typing import Dict, List, NamedTuple, Optional, Protocol, Sequence, Tuple
 
 from multisig.bundle import MAX_SIGNATURES, Attestation, Bundle
@@ -16,10 +15,10 @@ from multisig.errors import ReleaseError, StatementError
 from multisig.openpgp.premises import FUTURE_ALLOWANCE
 from multisig.policy import ReleaseRequirement
 from multisig.statement import Digests, Kind, Statement, Subject, encode, make, parse, statement_id
+from multisig.times import DAY, told_span, told_time
 from multisig.verdict import Code, ReleaseStanding, Verdict
 
 SUBJECT = "repomd.xml"
-DAY = 86400
 DEFAULT_VALIDITY = 14 * DAY
 # A statement's serial is nobody's word until it is signed: one that nobody could have reached is not counted on from.
 PLAUSIBLE_SERIAL = 10**9
@@ -222,16 +221,3 @@ def without_old(bundle: Bundle, now: int) -> Bundle:
     surplus = max(0, len(known) - KEPT)
     gone = set(expired[len(expired) - surplus :]) if surplus else set()
     return Bundle(tuple(item for item in bundle.attestations if item.statement not in gone))
-
-
-def told_time(second: int) -> str:
-    """A time for people, in UTC."""
-    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(second))
-
-
-def told_span(seconds: int) -> str:
-    """A span of time for people, in the largest unit of which there are two or more: ``36 hours``, ``14 days``."""
-    for unit, size in (("days", DAY), ("hours", 3600), ("minutes", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds // size} {unit}"
-    return "1 minute" if seconds >= 60 else "a moment"

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-import time
 from typing import Dict, List, Mapping, Sequence
 
 from multisig.text import plain
+from multisig.times import told_time
 from multisig.verdict import HeldBack, Verdict
 
 _INDENT = "      "
@@ -19,15 +19,11 @@ def held_back(packages_: Sequence[HeldBack], since: Mapping[HeldBack, int]) -> s
     """What was held back, since when (in seconds since the epoch, where that is known), and what each lacks."""
     lines = [f"multisig: {packages(len(packages_))} held back, until more people have signed:"]
     for item in sorted(packages_, key=lambda item: item.name)[:_HELD_SHOWN]:
-        known = f", since {_day(since[item])}" if item in since else ""
+        known = f", since {told_time(since[item])}" if item in since else ""
         lines += [f"  {plain(item.name)}: {plain(item.message)}", f"{_INDENT}from {plain(item.origin)}{known}"]
     if len(packages_) > _HELD_SHOWN:
         lines.append(f"  and {len(packages_) - _HELD_SHOWN} more")
     return "\n".join(lines)
-
-
-def _day(seconds: int) -> str:
-    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds))
 
 
 def line(verdict: Verdict) -> str:

@@ -18,6 +18,7 @@ from typing import Any, Dict, Iterable, Mapping, NamedTuple, Optional, Set, Tupl
 
 from multisig import strictjson
 from multisig.errors import StatementError
+from multisig.times import LAST_SECOND, timestamp
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 MAX_SUBJECTS = 2000
@@ -28,8 +29,6 @@ MAX_SERIAL = 10**18 - 1
 _CHANNEL = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}\Z")
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\Z", re.ASCII)
-_TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
-_LAST_SECOND = 253402300799  # 9999-12-31T23:59:59Z
 _SHA512 = re.compile(r"[0-9a-f]{128}\Z")
 # NAME-EPOCH:VERSION-RELEASE.ARCH; one reading only: no part holds the separator that ends it.
 NEVRA_PARTS = (r"[!-.0-~]+", r"[!-,.0-9;-~]+", r"[!-,.0-9;-~]+", r"[A-Za-z0-9_]+")
@@ -225,16 +224,16 @@ def _time(value: Any) -> int:
         import calendar  # few statements have times, and this brings in the machine's locales
 
         with contextlib.suppress(ValueError):
-            seconds = calendar.timegm(time.strptime(value, _TIME_FORMAT))
+            seconds = calendar.timegm(time.strptime(value, "%Y-%m-%dT%H:%M:%SZ"))
             if seconds >= 0:
                 return seconds
     raise StatementError("a time is written as 2026-01-31T12:00:00Z", got=_shown(value))
 
 
 def _timestamp(seconds: int) -> str:
-    if not 0 <= seconds <= _LAST_SECOND:
+    if not 0 <= seconds <= LAST_SECOND:
         raise StatementError("a time must lie in the years 1970 to 9999", got=seconds)
-    return time.strftime(_TIME_FORMAT, time.gmtime(seconds))
+    return timestamp(seconds)
 
 
 def _kind(value: Any) -> Kind:

@@ -12,11 +12,9 @@ from dataclasses import dataclass
 from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
 from multisig.policy import Policy, ReleaseRequirement, Signer, can_sign, key_end, leaves
+from multisig.policy.roster import SOON
 from multisig.statement import Digests
 from multisig.verdict import Code, ReleaseStanding, Verdict
-
-SOON = 30 * 86400
-"""Seconds before a key's end from which on it is said to be near."""
 
 
 class State(enum.Enum):

@@ -7,7 +7,6 @@ fingerprint, and that is what the admin has to do.
 
 from __future__ import annotations
 
-import datetime
 import re
 from dataclasses import dataclass
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
@@ -21,11 +20,10 @@ from multisig.openpgp.model import PublicKey
 from multisig.policy import parse_policy
 from multisig.policy.standing import counts, key_end
 from multisig.text import plain
+from multisig.times import day
 
 ReadFile = Callable[[str], bytes]
 
-_DAY = 86400
-_EPOCH = datetime.date(1970, 1, 1).toordinal()
 _SHOWN = 200
 
 
@@ -163,5 +161,5 @@ def _shortfall(public: PublicKey, armored: str, now: int) -> Optional[str]:
             return None
         if key.problem is not None:
             return key.problem
-        return f"expired on {datetime.date.fromordinal(_EPOCH + (key_end(key, policy) or 0) // _DAY).isoformat()}"
+        return f"expired on {day(key_end(key, policy) or 0)}"
     return "is not read as a key"

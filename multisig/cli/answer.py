@@ -4,15 +4,13 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from datetime import datetime, timezone
 from typing import Callable, Dict, Optional, Sequence
 
 from multisig.errors import MultisigError, UsageError
+from multisig.times import parse_age
 from multisig.verdict import Verdict
-
-_SPAN = re.compile(r"([1-9][0-9]{0,4})([dh])", re.ASCII)
 
 
 def moment(text: str, option: str = "--at") -> int:
@@ -34,10 +32,10 @@ def later_clock(now: int) -> Callable[[], float]:
 
 def span(text: str, option: str) -> int:
     """Seconds of a span of time: ``14d`` or ``36h``."""
-    found = _SPAN.fullmatch(text)
-    if found is None:
+    seconds = parse_age(text)
+    if seconds is None:
         raise UsageError(f"{option} is not a span of time", expected="days or hours, as 14d or 36h", got=ascii(text))
-    return int(found[1]) * (86400 if found[2] == "d" else 3600)
+    return seconds
 
 
 def answer_json(verdicts: Sequence[Verdict], failure: Optional[MultisigError]) -> str:

@@ -7,7 +7,6 @@ import argparse
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Counter as Counted
 
 from multisig.errors import JournalError
 from multisig.journal import Decision, Journal
@@ -40,7 +39,7 @@ class Warned:
     packages: int = 0
     transactions: int = 0
     affected: int = 0
-    reasons: "Counted[str]" = field(default_factory=Counter)
+    reasons: "Counter[str]" = field(default_factory=Counter)
 
     def add(self, decision: Decision) -> None:
         refused = [plain(package.code) for package in decision.packages if not package.accepted]

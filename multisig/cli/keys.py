@@ -11,8 +11,8 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from multisig.cli.tables import BAD, DIM, GOOD, WARN, show_table
 from multisig.policy import Policy, load_policy
-from multisig.policy.calendar import day
 from multisig.policy.roster import KeyLine, PersonLine, people, standing_words, vendors
+from multisig.times import day
 
 
 def run(options: argparse.Namespace) -> int:

@@ -20,10 +20,11 @@ from multisig.errors import UsageError
 from multisig.files import locked, write_whole
 from multisig.metadata import check_file, packages_of, parse_repomd, read_metadata
 from multisig.openpgp import GpgvEngine, Signer
-from multisig.release import DEFAULT_VALIDITY, Release, releases, to_sign, told_time, without_old
+from multisig.release import DEFAULT_VALIDITY, Release, releases, to_sign, without_old
 from multisig.repositories import repomd_digests
 from multisig.statement import MAX_SERIAL, is_channel
 from multisig.text import plain
+from multisig.times import told_time
 
 
 def run(options: argparse.Namespace) -> int:

@@ -20,7 +20,8 @@ from multisig.journal import Journal
 from multisig.metadata import Listed, Metadata, check_file, file_checksum, packages_of, parse_repomd, read_metadata
 from multisig.openpgp import open_engine
 from multisig.policy import Rule, load_policy, release_rules
-from multisig.release import SUBJECT, told_span, warning
+from multisig.release import SUBJECT, warning
+from multisig.times import told_span
 from multisig.verdict import Code, ReleaseStanding, RuleOutcome, Verdict, refuse
 
 _SHOWN = 10

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any, Dict, Mapping, Optional
 
 from multisig.errors import MultisigError
 from multisig.survey import Cell, Person, Row, State, Survey
+from multisig.times import LAST_SECOND, timestamp
 from multisig.verdict import ReleaseStanding
 
 
@@ -94,6 +94,4 @@ def _row(row: Row) -> Mapping[str, object]:
 
 
 def _time(second: Optional[int]) -> Optional[str]:
-    if second is None:
-        return None
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(min(second, 253402300799)))
+    return None if second is None else timestamp(min(second, LAST_SECOND))

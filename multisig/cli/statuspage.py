@@ -11,16 +11,16 @@ import base64
 import hashlib
 import importlib
 import pkgutil
-import time
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 from multisig import __version__
 from multisig.cli.statusjson import totals
 from multisig.errors import UsageError
-from multisig.release import told_span, told_time, warning
+from multisig.release import warning
 from multisig.survey import Cell, Person, Row, State, Survey
 from multisig.text import plain
+from multisig.times import timestamp, told_span, told_time
 
 _PACKAGE = "multisig.web"
 _STYLES = {
@@ -84,7 +84,7 @@ def _overview(survey: Survey) -> Dict[str, object]:
         "where": plain(survey.repository) if survey.repo else "",
         "headline": f"{approved} of {total} approved",
         "time": told_time(survey.now),
-        "time_iso": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(survey.now)),
+        "time_iso": timestamp(survey.now),
         "serial": survey.policy.serial,
         "approved": approved,
         "total": total,

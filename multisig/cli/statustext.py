@@ -8,10 +8,11 @@ import sys
 from typing import Any, List, Optional, Sequence
 
 from multisig.cli.statusjson import totals
-from multisig.release import told_span, told_time, warning
+from multisig.release import warning
 from multisig.report import packages
 from multisig.survey import Cell, Person, Row, State, Survey
 from multisig.text import plain
+from multisig.times import told_span, told_time
 
 WHOLE = 40
 """So many packages are all shown; of more, only those that need somebody."""

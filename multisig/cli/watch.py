@@ -7,7 +7,6 @@ import argparse
 import json
 import os
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import asdict
@@ -28,6 +27,7 @@ from multisig.openpgp.armor import MAX_KEY_FILE
 from multisig.policy import Policy, load_policy
 from multisig.subjects.embedded import read_embedded
 from multisig.text import plain
+from multisig.times import timestamp
 from multisig.unpack import unpacked
 from multisig.watching import Lookalike, Misuse, Watcher, lookalikes
 
@@ -163,7 +163,7 @@ def _lines(
 ) -> Iterator[str]:
     for item in misuse:
         yield f"NOT IN YOUR LEDGER: a signature by your key {item.key}"
-        yield f"    made on {_date(item.created)} over the statement sha256:{item.statement}"
+        yield f"    made on {timestamp(item.created)} over the statement sha256:{item.statement}"
         if item.kind is not None:
             more = f" and {len(item.names) - _SHOWN} more" if len(item.names) > _SHOWN else ""
             yield f"    {item.kind} for {item.channel}: {', '.join(item.names[:_SHOWN])}{more}"
@@ -192,12 +192,8 @@ def _json(
             "error": None if error is None else {"code": error.code, "message": str(error)},
             "keys": [key.fingerprint for key in own],
             "signatures": looked_at,
-            "misuse": [{**asdict(item), "created": _date(item.created)} for item in misuse],
+            "misuse": [{**asdict(item), "created": timestamp(item.created)} for item in misuse],
             "lookalikes": [asdict(item) for item in found],
             "notes": list(notes),
         }
     )
-
-
-def _date(seconds: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

@@ -45,11 +45,10 @@ from multisig.openpgp.selfsigs import (
     read_claims,
     read_key_signature,
 )
+from multisig.times import DAY
 
 _PRIMARY, _SUBKEY, _USER_ID, _USER_ATTRIBUTE = 6, 14, 13, 17
 _SECRET_TAGS = frozenset({5, 7})
-
-_DAY = 86400
 
 #: Integers of a public key by algorithm, for those that begin with their size.
 _KEY_MPIS = {RSA: 2, RSA_ENCRYPT: 2, RSA_SIGN: 2, ELGAMAL: 3, DSA: 4, ELGAMAL_BOTH: 3}
@@ -175,8 +174,8 @@ def _validity_problem(primary: PublicKey, max_days: Optional[int]) -> Optional[s
         return None
     if primary.expires is None:
         return f"never expires; keys may be valid for at most {max_days} days"
-    if primary.expires - primary.self_signed > max_days * _DAY:
-        days = -((primary.self_signed - primary.expires) // _DAY)
+    if primary.expires - primary.self_signed > max_days * DAY:
+        days = -((primary.self_signed - primary.expires) // DAY)
         return f"is valid for {days} days from its latest self-signature; at most {max_days} are allowed"
     return None
 

@@ -13,14 +13,13 @@ from typing import Dict, Iterable, NamedTuple, NoReturn, Optional, Tuple
 
 from multisig.errors import PolicyError
 from multisig.policy.yamlnodes import Mapping, Node, Scalar, Sequence
+from multisig.times import DAY, parse_age
 
-DAY = 86400
 MAX_TEXT = 1000
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
 CHANNEL = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _INTEGER = re.compile(r"[1-9][0-9]{0,17}")
 _DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
-_AGE = re.compile(r"([1-9][0-9]{0,4})([dh])")
 _EPOCH = datetime.date(1970, 1, 1).toordinal()
 
 
@@ -160,7 +159,7 @@ class Fields(NamedTuple):
 
     def age(self, node: Node, what: str) -> int:
         """``14d`` or ``36h``, in seconds."""
-        found = _AGE.fullmatch(node.text) if isinstance(node, Scalar) else None
-        if found is None:
+        seconds = parse_age(node.text) if isinstance(node, Scalar) else None
+        if seconds is None:
             self.fail(node, f"{what} is {_shown(node)}", "write a whole number and d for days or h for hours: 14d")
-        return int(found.group(1)) * (DAY if found.group(2) == "d" else 3600)
+        return seconds

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import Iterator, List, NamedTuple, Optional, Tuple
 
-from multisig.policy.calendar import DAY, day
 from multisig.policy.model import Policy, Requirement, Rule, describe, satisfied_by
 from multisig.policy.standing import can_sign, counts, key_end, signing_end
+from multisig.times import DAY, day
 
 #: How long before a threshold goes out of reach it is said: renewals of several people take a while.
 AHEAD = 60 * DAY

@@ -10,12 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import FrozenSet, Iterable, Iterator, List, Set, Tuple
 
-from multisig.policy.calendar import day
 from multisig.policy.forecast import forecast, requirements
 from multisig.policy.gaps import exemption_without_effect, replaceable, unmatchable
 from multisig.policy.model import Key, Policy, Requirement, Rule, describe, leaves, satisfied_by
 from multisig.policy.roster import SOON
 from multisig.policy.standing import can_sign, counts, key_end, retired
+from multisig.times import day
 
 
 @dataclass(frozen=True)

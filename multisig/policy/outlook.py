@@ -10,11 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Iterable, List, Mapping, Optional, Tuple
 
-from multisig.policy.calendar import age, day
 from multisig.policy.globs import match_name
 from multisig.policy.model import ContentSelector, Policy, Rule, describe, leaves
 from multisig.policy.roster import KeyLine, PersonLine, key_line, people, standing_words
 from multisig.policy.standing import can_sign
+from multisig.times import age, day
 
 
 @dataclass(frozen=True)

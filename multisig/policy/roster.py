@@ -9,11 +9,12 @@ from typing import Iterator, Optional, Tuple, Union
 from multisig.openpgp.keys import key_problem
 from multisig.openpgp.model import PublicKey, Subkey
 from multisig.openpgp.packets import DSA, ECDH, ECDSA, EDDSA, ELGAMAL, ELGAMAL_BOTH, RSA, RSA_ENCRYPT, RSA_SIGN
-from multisig.policy.calendar import DAY, day
 from multisig.policy.model import Key, Policy, Signer
 from multisig.policy.standing import counts, key_end
+from multisig.times import DAY, day
 
 SOON = 30 * DAY
+"""Seconds before a key's end from which on it is said to be near."""
 
 _NAMES = {
     RSA: "RSA", RSA_SIGN: "RSA", RSA_ENCRYPT: "RSA", DSA: "DSA", ELGAMAL: "ElGamal", ELGAMAL_BOTH: "ElGamal",

@@ -20,10 +20,10 @@ from fixtures.running import Result, multisig, run
 from fixtures.server import Fault
 from multisig.bundle import Attestation, Bundle, encode
 from multisig.openpgp import Signer
-from multisig.release import DAY
 from multisig.repositories import repomd_digests
 from multisig.statement import Kind, Subject, make
 from multisig.statement import encode as encode_statement
+from multisig.times import DAY
 from tests.e2e.conftest import THREE, Stage
 
 RELEASE = "    release: {require: 2 of release, max-age: 14d}\n"

@@ -16,10 +16,10 @@ from fixtures.server import Server
 from multisig.bundle import Attestation, Bundle, encode
 from multisig.dnf5.remotes import Remotes
 from multisig.errors import UnreadableError
-from multisig.release import DAY
 from multisig.repositories import repomd_digests
 from multisig.statement import Kind, Subject, make
 from multisig.statement import encode as encode_statement
+from multisig.times import DAY
 from tests.unit.cli_bench import NAMES, Bench
 from tests.unit.core import CHANNEL
 from tests.unit.test_dnf5 import HELLO, Plugin, machine, plugin, publish, serve, site

@@ -16,10 +16,10 @@ from multisig.gate import Gate, Judged
 from multisig.held import Look
 from multisig.metadata import Metadata, read_metadata
 from multisig.policy import ReleaseRequirement
-from multisig.release import DAY
 from multisig.repositories import repomd_digests
 from multisig.statement import Kind, Subject, make
 from multisig.statement import encode as encode_statement
+from multisig.times import DAY
 from multisig.verdict import Code
 from tests.unit.core import (
     CHANNEL,

@@ -13,18 +13,17 @@ from multisig.bundle import MAX_ATTESTATIONS, Attestation, Bundle, encode
 from multisig.errors import ReleaseError
 from multisig.policy import ReleaseRequirement
 from multisig.release import (
-    DAY,
     KEPT,
     PLAUSIBLE_SERIAL,
     judge_release,
     releases,
     to_sign,
-    told_span,
     warning,
     without_old,
 )
 from multisig.statement import Digests, Kind, Subject, make
 from multisig.statement import encode as encode_statement
+from multisig.times import DAY, told_span
 from multisig.verdict import Code, ReleaseStanding, Verdict
 from tests.unit.core import CHANNEL, NOW, digests, leaf, statement
 
