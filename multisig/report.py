@@ -55,15 +55,16 @@ def notes(texts: Sequence[str], word: str = "ignored") -> str:
 
 def refusal(verdicts: Sequence[Verdict], *, consequence: str = "nothing was installed") -> str:
     """Everything that was refused of these, and what to do about it."""
+    lines = [f"multisig: refused; {consequence}.", ""]
+    lines += [block(verdict) for verdict in verdicts if not verdict.accepted]
+    return "\n".join([*lines, "", closing(verdicts, packages(len(verdicts)))])
+
+
+def closing(verdicts: Sequence[Verdict], counted: str) -> str:
+    """The last line where some of these were refused: how many, of how many (``counted``, in words), and what to do."""
     refused = [verdict for verdict in verdicts if not verdict.accepted]
     verb = "is" if len(refused) == 1 else "are"
-    lines = [f"multisig: refused; {consequence}.", ""]
-    lines += [block(verdict) for verdict in refused]
-    lines += [
-        "",
-        f"{len(refused)} of {packages(len(verdicts))} {verb} not approved. {_advice(refused)}",
-    ]
-    return "\n".join(lines)
+    return f"{len(refused)} of {counted} {verb} not approved. {_advice(refused)}".rstrip()
 
 
 def warning(verdicts: Sequence[Verdict]) -> str:

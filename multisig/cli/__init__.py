@@ -134,7 +134,7 @@ def _manifest(commands: "argparse._SubParsersAction[Parser]") -> None:
         commands, "manifest", "manifest", "print the canonical description of an RPM's or a tree's content"
     )
     parser.add_argument("--digest", action="store_true", help='print its digests instead: "sha256:… sha512:…"')
-    parser.add_argument("path", metavar="RPM|DIR")
+    parser.add_argument("path", metavar="RPM|DIR", help="the package, or the folder that is the tree")
 
 
 def _diff(commands: "argparse._SubParsersAction[Parser]") -> None:
@@ -156,12 +156,12 @@ def _sign(commands: "argparse._SubParsersAction[Parser]") -> None:
     _signing_options(parser)
     parser.add_argument("--batch", metavar="OUT.msig", help="sign one statement that lists all, into this bundle")
     parser.add_argument(
-        "--kind", choices=("rpm", "file", "tree"), help="take each PATH as this, whatever it looks like"
+        "--kind", choices=("rpm", "file", "tree"), help="take each FILE or DIR as this, whatever it looks like"
     )
     parser.add_argument("--dry-run", action="store_true", help="show what would be signed")
     parser.add_argument("--export", metavar="FILE", help="write the statement's bytes, to be signed elsewhere")
     parser.add_argument("--attach", metavar="SIG", help="take the signature over them that was made elsewhere")
-    parser.add_argument("paths", metavar="FILE|DIR", nargs="+")
+    parser.add_argument("paths", metavar="FILE|DIR", nargs="+", help="what to sign: RPMs, other files, trees")
 
 
 def _signing_options(parser: Parser) -> None:
@@ -175,14 +175,14 @@ def _signing_options(parser: Parser) -> None:
 
 def _merge(commands: "argparse._SubParsersAction[Parser]") -> None:
     parser = _command(commands, "merge", "merge", "unite bundles; needs no key, and adds to OUT.msig if it is there")
-    parser.add_argument("-o", "--output", metavar="OUT.msig", required=True)
+    parser.add_argument("-o", "--output", metavar="OUT.msig", required=True, help="the bundle of all")
     parser.add_argument(
         "--policy", metavar="P", help="put first what counts under this policy, and say what each package still needs"
     )
     parser.add_argument(
         "--repo-id", metavar="ID", help="the id of the repository that they are for; default: all rules' repositories"
     )
-    parser.add_argument("inputs", metavar="IN.msig", nargs="+")
+    parser.add_argument("inputs", metavar="IN.msig", nargs="+", help="bundles; what is malformed in one is left out")
 
 
 def _publish(commands: "argparse._SubParsersAction[Parser]") -> None:
@@ -202,48 +202,49 @@ def _index(commands: "argparse._SubParsersAction[Parser]") -> None:
     parser = _command(
         commands, "index", "index", "put a repository's bundles into its metadata; run it before repomd.xml is signed"
     )
-    parser.add_argument("repository", metavar="REPODIR")
+    parser.add_argument("repository", metavar="REPODIR", help="the repository: the folder that holds repodata")
 
 
 def _gather(commands: "argparse._SubParsersAction[Parser]") -> None:
     parser = _command(
         commands, "gather", "gather", "write the evidence for RPMs, from what dnf has kept, into a folder for [bundles]"
     )
-    parser.add_argument("-o", "--output", metavar="FOLDER", required=True)
+    parser.add_argument("-o", "--output", metavar="FOLDER", required=True, help="where X.rpm.msig of each X.rpm goes")
     parser.add_argument(
         "--from", dest="places", metavar="DIR", action="append", required=True,
         help="where to look, with all that is below it, as /var/cache/dnf; may be given again",
     )  # fmt: skip
-    parser.add_argument("rpms", metavar="RPM", nargs="+")
+    parser.add_argument("rpms", metavar="RPM", nargs="+", help="the packages at hand")
 
 
 def _embed(commands: "argparse._SubParsersAction[Parser]") -> None:
     parser = _command(commands, "embed", "embed", "put an RPM's bundle into the RPM itself")
     parser.add_argument("--bundle", metavar="B", help="the bundle; default: the one beside X.rpm")
     parser.add_argument("-o", "--output", metavar="OUT.rpm", help="where to write; default: in place of X.rpm")
-    parser.add_argument("path", metavar="X.rpm")
+    parser.add_argument("path", metavar="X.rpm", help="the package")
 
 
 def _extract(commands: "argparse._SubParsersAction[Parser]") -> None:
     parser = _command(commands, "extract", "extract", "take the bundle that an RPM carries out of it, into a file")
     parser.add_argument("-o", "--output", metavar="OUT.msig", help="default: beside X.rpm; adds to what is there")
-    parser.add_argument("path", metavar="X.rpm")
+    parser.add_argument("path", metavar="X.rpm", help="the package")
 
 
 def _verify(commands: "argparse._SubParsersAction[Parser]") -> None:
     parser = _command(commands, "verify", "verify", "say whether a policy accepts RPMs, files or trees")
     parser.add_argument("--policy", metavar="P", default=paths.POLICY, help="default: %(default)s")
     parser.add_argument(
-        "--repo", metavar="ID", default="@commandline", help="the repository they came from (%(default)s)"
+        "--repo", metavar="ID", default="@commandline", help="the repository they came from; default: %(default)s"
     )
-    parser.add_argument("--bundle", metavar="B", help="the bundle to use; default: the one beside each PATH")
+    parser.add_argument("--bundle", metavar="B", help="the bundle to use; default: the one beside each FILE or DIR")
     parser.add_argument("--at", metavar="TIME", help="judge as of this time (ISO 8601, UTC if it names no zone)")
     parser.add_argument(
-        "--kind", choices=("rpm", "file", "tree"), help="take each PATH as this, whatever it looks like"
+        "--kind", choices=("rpm", "file", "tree"), help="take each FILE or DIR as this, whatever it looks like"
     )
     parser.add_argument("--explain", action="store_true", help="say step by step how each verdict came about")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("paths", metavar="FILE|DIR", nargs="+")
+    parser.add_argument("paths", metavar="FILE|DIR", nargs="+", help="what to judge: RPMs, other files, trees")
+    parser.epilog = EPILOG
 
 
 def _status(commands: "argparse._SubParsersAction[Parser]") -> None:
@@ -254,7 +255,7 @@ def _status(commands: "argparse._SubParsersAction[Parser]") -> None:
     parser.add_argument("--all", action="store_true", help="also the packages that need nobody, where there are many")
     parser.add_argument("--html", metavar="OUT", help="write a page that a browser shows, instead")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("repository", metavar="REPODIR")
+    parser.add_argument("repository", metavar="REPODIR", help="the repository: the folder that holds repodata")
 
 
 def _release(commands: "argparse._SubParsersAction[Parser]") -> None:
@@ -278,7 +279,7 @@ def _release_sign(actions: "argparse._SubParsersAction[Parser]") -> None:
     ends.add_argument("--valid", metavar="SPAN", help="how long it holds, as 36h; default: 14d")
     ends.add_argument("--expires", metavar="TIME", help="until when it holds (ISO 8601, UTC if it names no zone)")
     sign.add_argument("--renew", action="store_true", help="a new statement, though there is one for this repomd.xml")
-    sign.add_argument("repository", metavar="REPODIR")
+    sign.add_argument("repository", metavar="REPODIR", help="the repository, or a copy of its repodata in a folder")
 
 
 def _release_verify(actions: "argparse._SubParsersAction[Parser]") -> None:
@@ -291,7 +292,8 @@ def _release_verify(actions: "argparse._SubParsersAction[Parser]") -> None:
     )
     verify.add_argument("--metadata-only", action="store_true", help="leave the packages themselves out")
     verify.add_argument("--json", action="store_true", help="print one JSON object")
-    verify.add_argument("repository", metavar="REPODIR")
+    verify.add_argument("repository", metavar="REPODIR", help="the repository: the folder that holds repodata")
+    verify.epilog = EPILOG
 
 
 def _policy(commands: "argparse._SubParsersAction[Parser]") -> None:
@@ -307,17 +309,18 @@ def _policy(commands: "argparse._SubParsersAction[Parser]") -> None:
         help=f"what remembers the policies that were in force; default, of {paths.POLICY}: {paths.JOURNAL}",
     )  # fmt: skip
     check.add_argument("--json", action="store_true", help="print one JSON object")
+    check.epilog = "Exit codes: 0 it can be used, 1 nobody can satisfy some of it now, 2 it is broken."
     show = _policy_action(actions, "show", "policyshow", "say what it would take to install PACKAGE, and whose word")
     show.add_argument("--repo", metavar="ID", help="the repository that it would come from")
     show.add_argument("package", metavar="PACKAGE", nargs="?", help="a package's name; all of the policy if not given")
     update = _policy_action(
         actions, "update", "policyupdate", "put NEW in the policy's place, if the quorums of both signed it"
     )
-    update.add_argument("new", metavar="NEW")
+    update.add_argument("new", metavar="NEW", help="the new policy, with its keys and NEW.msig beside it")
     sign = _policy_action(actions, "sign", "policysign", "approve NEW, with the keys it names, as the next policy")
     sign.add_argument("--key", metavar="FPR", required=True, help="full fingerprint of your key")
     _signing_options(sign)
-    sign.add_argument("new", metavar="NEW")
+    sign.add_argument("new", metavar="NEW", help="the new policy, with its keys beside it")
 
 
 def _policy_action(actions: "argparse._SubParsersAction[Parser]", name: str, module: str, text: str) -> Parser:
@@ -340,13 +343,13 @@ def _watch(commands: "argparse._SubParsersAction[Parser]") -> None:
     parser.add_argument("--ledger", metavar="L", action="append", help="default: the one in your home")
     parser.add_argument("--gnupghome", metavar="D", help="GnuPG's directory, where it is not the usual one")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("path", metavar="REPODIR|INDEX")
+    parser.add_argument("path", metavar="REPODIR|INDEX", help="a copy of the repository, or its index alone")
     parser.epilog = "Exit codes: 0 nothing was found, 1 something was, 2 it could not be told."
 
 
 def _audit(commands: "argparse._SubParsersAction[Parser]") -> None:
     parser = _command(commands, "audit", "audit", "judge again what is installed, by what the journal has kept")
-    parser.add_argument("--root", metavar="R", default="/", help="of the system to audit (%(default)s)")
+    parser.add_argument("--root", metavar="R", default="/", help="of the system to audit; default: %(default)s")
     parser.add_argument("--policy", metavar="P", default=paths.POLICY, help="default: %(default)s")
     parser.add_argument("--journal", metavar="J", default=paths.JOURNAL, help="default: %(default)s")
     parser.add_argument(
@@ -354,6 +357,7 @@ def _audit(commands: "argparse._SubParsersAction[Parser]") -> None:
         help="as if nothing of this signer, or of this key, counted; may be given again",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.epilog = EPILOG
 
 
 def _history(commands: "argparse._SubParsersAction[Parser]") -> None:

@@ -12,6 +12,7 @@ from typing import Optional
 from multisig import bundle as bundles
 from multisig.bundle import Bundle
 from multisig.cli.bundles import bundle_path, read_bundle
+from multisig.cli.progress import remark
 from multisig.cli.subject import hush_librpm
 from multisig.errors import BundleError, MalformedRpmError, UsageError
 from multisig.files import locked, open_regular, replacing
@@ -35,6 +36,7 @@ def run(options: argparse.Namespace) -> int:
             _write(fd, path, _united(fd, path, content), output)
         finally:
             os.close(fd)
+    remark(f"{output} carries the signatures now")
     return 0
 
 

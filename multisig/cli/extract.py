@@ -8,6 +8,7 @@ import os
 
 from multisig.cli.bundles import bundle_path, extend_bundle
 from multisig.cli.embed import embedded_bundle
+from multisig.cli.progress import remark
 from multisig.errors import UsageError
 from multisig.files import locked, open_regular
 
@@ -24,4 +25,5 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError("carries no bundle", path=options.path)
     with locked(output):
         extend_bundle(output, [content])
+    remark(f"the signatures are in {output}")
     return 0

@@ -14,6 +14,7 @@ from multisig import bundle as bundles
 from multisig import report
 from multisig.bundle import MAX_BUNDLE, Bundle
 from multisig.cli.bundles import read_bundle, write_bundle
+from multisig.cli.progress import remark
 from multisig.errors import BundleError, UnreadableError, UsageError
 from multisig.files import locked, read_bounded
 from multisig.merging import Dropped, Grader, Pool, fit, sound_parts
@@ -48,6 +49,8 @@ def run(options: argparse.Namespace) -> int:
         if inputs:
             write_bundle(options.output, merged)
     say(dropped)
+    signatures = sum(len(item.signatures) for item in merged.attestations)
+    remark(f"statements in {options.output}: {len(merged.attestations)}, signatures: {signatures}")
     for line in _needs(verdicts):
         print(line)
     for error in unreadable:

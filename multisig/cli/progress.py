@@ -116,6 +116,14 @@ def progress(
         bar.close()
 
 
+def remark(text: str, *, stream: Optional[TextIO] = None) -> None:
+    """One line on what came of it, on standard error where that is a terminal: a person wants to know, a script reads
+    the exit code."""
+    where = sys.stderr if stream is None else stream
+    if where.isatty():
+        print(plain(f"multisig: {text}"), file=where)
+
+
 def _number(size: Size) -> int:
     return size() if callable(size) else size
 

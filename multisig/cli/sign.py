@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -15,7 +16,7 @@ from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 from multisig.batching import lists, spread
 from multisig.bundle import Attestation, Bundle
 from multisig.cli.bundles import bundle_path, extend_bundle, read_bundle
-from multisig.cli.progress import Bar, progress
+from multisig.cli.progress import Bar, progress, remark
 from multisig.cli.signing import extend, has_signed, record
 from multisig.cli.subject import base_name, bytes_to_read, hush_librpm, kind_of
 from multisig.errors import SignatureFormatError, StatementError, UsageError
@@ -70,14 +71,28 @@ def run(options: argparse.Namespace) -> int:
     elif options.attach is not None:
         _attach(options, planned, signer)
     else:
+        signed = []
         with GpgvEngine() as engine, progress("signing", len(planned)) as bar:
             for item in planned:
                 with bar.part(f"signing into {base_name(item.bundle)}", 1):
-                    extend(item.bundle, [item.statement], signer, engine, ledger=options.ledger)
+                    if extend(item.bundle, [item.statement], signer, engine, ledger=options.ledger):
+                        signed.append(item)
+        _remark(signed)
         files = list(dict.fromkeys(item.bundle for item in planned))
         if options.batch is not None and len(files) > 1:
             print(plain(f"one bundle has no room for all of it; signed into {', '.join(files)}"))
     return 0
+
+
+def _remark(signed: Sequence[_Planned]) -> None:
+    if not signed:
+        return
+    subjects = [subject.name for item in signed for subject in item.statement.subjects]
+    files = list(dict.fromkeys(item.bundle for item in signed))
+    what = subjects[0] if len(subjects) == 1 else f"{len(subjects)} subjects"
+    how = "one signature" if len(signed) == 1 else f"{len(signed)} signatures"
+    where = files[0] if len(files) == 1 else f"{len(files)} bundles, as {files[0]}"
+    remark(f"signed {what} for {signed[0].statement.channel}: {how}, into {where}")
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -232,8 +247,9 @@ def _export(options: argparse.Namespace, planned: Sequence[_Planned]) -> None:
     text = encode(_only(planned, "--export").statement)
     write_whole(options.export, text.encode())
     print(plain(f"{options.export}: the statement sha256:{statement_id(text)}"))
-    print("sign it with: gpg --armor --detach-sign FILE")
-    print("then run this command again with --attach FILE.asc in place of --export, and with --key")
+    name = shlex.quote(base_name(options.export))
+    print(plain(f"sign it with: gpg --armor --detach-sign {name}"))
+    print(plain(f"then run this command again with --attach {name}.asc in place of --export, and with --key"))
 
 
 def _attach(options: argparse.Namespace, planned: Sequence[_Planned], signer: Signer) -> None:
@@ -263,6 +279,7 @@ def _attach(options: argparse.Namespace, planned: Sequence[_Planned], signer: Si
                 print(f"multisig: {plain(item.bundle)}: already signed by this key", file=sys.stderr)
             else:
                 extend_bundle(item.bundle, [Bundle((Attestation(text, (armored,)),))])
+                _remark([item])
 
 
 def _armored(data: bytes) -> str:

@@ -30,8 +30,9 @@ def default_ledger() -> str:
 
 def extend(
     path: str, statements: Sequence[Statement], signer: Signer, engine: Engine, *, ledger: Optional[str] = None
-) -> None:
-    """Add this signer's word to the bundle at ``path``; whatever is in it stays."""
+) -> int:
+    """Add this signer's word to the bundle at ``path``, where whatever is in it stays; how many of the statements they
+    had not signed yet."""
     with locked(path):
         before = read_bundle(path).attestations if os.path.lexists(path) else ()
         new: List[Attestation] = []
@@ -42,6 +43,7 @@ def extend(
                 new.append(Attestation(text, (sign_text(text, signer, engine, ledger=ledger),)))
         if new:
             extend_bundle(path, [Bundle(tuple(new))])
+    return len(new)
 
 
 def has_signed(before: Sequence[Attestation], text: str, signer: Signer, engine: Engine) -> bool:

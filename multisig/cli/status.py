@@ -11,7 +11,7 @@ from contextlib import ExitStack, closing
 from typing import Dict, Tuple
 
 from multisig.cli.answer import later_clock, moment
-from multisig.cli.progress import progress
+from multisig.cli.progress import progress, remark
 from multisig.cli.repository import Folders
 from multisig.cli.statusjson import error_text, survey_json
 from multisig.cli.subject import hush_librpm
@@ -73,6 +73,7 @@ def _answer(survey: Survey, options: argparse.Namespace) -> None:
         from multisig.cli.statuspage import page
 
         write_whole(options.html, page(survey).encode("utf-8"))
+        remark(f"{options.html} is written")
     if options.json:
         print(survey_json(survey))
     elif options.html is None:

@@ -32,7 +32,7 @@ _STYLES = {
     State.OTHER_CONTENT: "red",
     State.PROBLEM: "red",
 }
-_LEGEND = "✓ signed   ≠ signed other content   … is asked to sign   · could sign   - cannot sign"
+_LEGEND = "✓ signed   ≠ signed other content   … asked to sign   · could sign   - cannot"
 
 
 def show(survey: Survey, *, every: bool) -> None:
@@ -46,7 +46,9 @@ def show(survey: Survey, *, every: bool) -> None:
     for text, style in _releases(survey):
         console.print(text, style=style, markup=False, highlight=False)
     if rows:
+        console.print()
         console.print(_matrix(survey, rows))
+        console.print()
         console.print(_LEGEND, style="dim", markup=False, highlight=False)
     hidden = len(survey.rows) - len(rows)
     if hidden:
@@ -70,9 +72,13 @@ def _console() -> Optional[Any]:
 
 def _summary(survey: Survey) -> str:
     counts = totals(survey)
-    parts = [f"{counts[state.value]} {state.value}" for state in State if counts[state.value]]
+    parts = [_counted(counts[state.value], state) for state in State if counts[state.value]]
     disputed = f" ({counts['disputed']} disputed)" if counts["disputed"] else ""
     return plain(f"{survey.repository}: {packages(counts['packages'])}: {', '.join(parts) or 'none'}{disputed}")
+
+
+def _counted(number: int, state: State) -> str:
+    return f"{number} {'lack signatures' if state is State.LACKING and number > 1 else state.value}"
 
 
 def _releases(survey: Survey) -> List["tuple[str, str]"]:
@@ -98,14 +104,15 @@ def _width(survey: Survey, rows: Sequence[Row]) -> int:
     """The columns that the matrix takes; names of packages may fold beyond their first 40."""
     longest = max((len(plain(row.verdict.name)) for row in rows), default=0)
     states = max((len(row.state.value) for row in rows), default=0)
-    return min(40, longest) + states + 6 + sum(len(name) + 3 for name in _shown_people(survey, rows))
+    return min(40, longest) + 2 + states + sum(2 + len(name) for name in _shown_people(survey, rows))
 
 
 def _matrix(survey: Survey, rows: Sequence[Row]) -> Any:
     """Packages by people."""
     table_module = importlib.import_module("rich.table")
     text_module = importlib.import_module("rich.text")
-    table = table_module.Table(box=importlib.import_module("rich.box").SIMPLE_HEAD, pad_edge=False)
+    box = importlib.import_module("rich.box").SIMPLE_HEAD
+    table = table_module.Table(box=box, pad_edge=False, show_edge=False, collapse_padding=True)
     table.add_column("package", overflow="fold")
     table.add_column("state", no_wrap=True)
     people = _shown_people(survey, rows)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from importlib import import_module
 from typing import Optional, Sequence, TextIO
 
@@ -28,6 +29,20 @@ def show_table(
     widths = [max(len(line[column]) for line in [list(headings), *cells]) for column in range(len(headings))]
     for line in [list(headings), *cells]:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip(), file=out)
+
+
+def show_text(text: str, part: str, style: str, *, stream: Optional[TextIO] = None) -> None:
+    """Print lines that begin with ``part``, blanks apart, which has the style where the terminal has colours."""
+    out = stream or sys.stdout
+    begin = len(text) - len(text.lstrip(" "))
+    if out.isatty():
+        with suppress(ImportError):
+            console, rich = map(import_module, ("rich.console", "rich.text"))
+            shown = rich.Text(text)
+            shown.stylize(style, begin, begin + len(part))
+            console.Console(file=out, highlight=False).print(shown, soft_wrap=True)
+            return
+    print(text, file=out)
 
 
 def _by_rich(headings: Sequence[str], rows: Sequence[Sequence[str]], styles: Sequence[str], out: TextIO) -> bool:

@@ -20,6 +20,7 @@ from multisig.cli.indexed import Indexes
 from multisig.cli.progress import progress
 from multisig.cli.repository import Folders
 from multisig.cli.subject import base_name, bytes_to_read, hush_librpm, kind_of
+from multisig.cli.tables import BAD, GOOD, show_text
 from multisig.errors import MalformedTreeError, MultisigError, UnreadableError
 from multisig.explain import explain
 from multisig.files import open_regular, read_bounded, read_if_there
@@ -32,7 +33,8 @@ from multisig.statement import Kind
 from multisig.subjects import Progress
 from multisig.subjects.file import hash_file
 from multisig.subjects.tree import manifest_digests, tree_manifest
-from multisig.verdict import Code, refuse
+from multisig.text import plain
+from multisig.verdict import Code, Verdict, refuse
 
 LOCAL = "@commandline"
 AT_ONCE = 8
@@ -59,11 +61,22 @@ def run(options: argparse.Namespace) -> int:
         for path, judged in zip(options.paths, found):
             print("\n".join(explain(judged, policy, path)))
     else:
-        for verdict in verdicts:
-            print(report.line(verdict) if verdict.accepted else report.block(verdict))
+        _tell(verdicts, by_repository=options.repo == LOCAL and any(rule.repos for rule in policy.rules))
     if failure is not None:
         return 2
     return 0 if all(verdict.accepted for verdict in verdicts) else 1
+
+
+def _tell(verdicts: Sequence[Verdict], *, by_repository: bool) -> None:
+    for verdict in verdicts:
+        if verdict.accepted:
+            show_text(report.line(verdict), plain(verdict.name), GOOD)
+        else:
+            show_text(report.block(verdict), plain(verdict.name), BAD)
+    if not all(verdict.accepted for verdict in verdicts):
+        print("\n" + report.closing(verdicts, str(len(verdicts))))
+    if by_repository and any(verdict.code is Code.NO_RULE for verdict in verdicts):
+        print("Rules of this policy go by the repository: say with --repo ID which one it is from.")
 
 
 def error_json(error: MultisigError) -> str:

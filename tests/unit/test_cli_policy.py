@@ -11,6 +11,7 @@ import pytest
 
 from multisig import paths
 from multisig.cli import main, tables
+from multisig.cli.progress import remark
 from multisig.journal import Journal
 from tests.unit.cli_bench import Bench, Ran, call, checked_json, one_line
 from tests.unit.policy_keys import keys
@@ -212,6 +213,25 @@ def test_a_table_on_a_terminal_is_coloured_and_holds_the_same(monkeypatch: pytes
     assert "\x1b[31mis revoked" in text
     assert "A" * 40 in text
     assert "joanna\\x1b[2J" in text
+
+
+def test_a_name_on_a_terminal_is_coloured_and_lines_are_not_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "20")
+    text = "  a-0:1-1.noarch: " + "needs [bold] more " * 9 + "people\n      from here"
+    out = Terminal()
+    tables.show_text(text, "a-0:1-1.noarch", tables.BAD, stream=out)
+    assert out.getvalue() == text.replace("a-0:1-1.noarch", "\x1b[31ma-0:1-1.noarch\x1b[0m") + "\n"
+    plain_out = io.StringIO()
+    tables.show_text(text, "a-0:1-1.noarch", tables.BAD, stream=plain_out)
+    assert plain_out.getvalue() == text + "\n"
+
+
+def test_remarks_are_for_people_alone() -> None:
+    terminal, piped = Terminal(), io.StringIO()
+    for stream in (terminal, piped):
+        remark("done\x1b[2J", stream=stream)
+    assert (terminal.getvalue(), piped.getvalue()) == ("multisig: done\\x1b[2J\n", "")
 
 
 def test_without_rich_a_table_is_plain(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import time
 from pathlib import Path
@@ -63,6 +64,19 @@ def test_refused_is_1_and_names_what_is_missing(bench: Bench) -> None:
     ran = call("verify", "--policy", bench.policy, bench.rpm)
     assert ran.rc == 1
     assert "needs 1 more of: joanna, rafal" in ran.out
+    assert ran.out.endswith("\n\n1 of 1 is not approved. Ask the people named, or try again when they have signed.\n")
+
+
+def test_where_no_rule_matches_and_rules_go_by_repository_it_says_so(bench: Bench) -> None:
+    bench.write("hello.rpm.msig", bench.bundle(*NAMES))
+    policy = bench.policy.parent / "by-repository.yaml"
+    policy.write_text(re.sub(r"^rules:(.|\n)*", BY_REPOSITORY, bench.policy.read_text(), flags=re.MULTILINE))
+    ran = call("verify", "--policy", policy, bench.rpm)
+    assert ran.rc == 1
+    assert ran.out.endswith("Rules of this policy go by the repository: say with --repo ID which one it is from.\n")
+    ran = call("verify", "--policy", policy, "--repo", "elsewhere", bench.rpm)
+    assert ran.rc == 1 and "--repo" not in ran.out
+    assert call("verify", "--policy", policy, "--repo", "ours", bench.rpm).rc == 0
 
 
 def test_one_of_many_that_is_refused_refuses_all(bench: Bench) -> None:
@@ -74,6 +88,9 @@ def test_one_of_many_that_is_refused_refuses_all(bench: Bench) -> None:
     assert found["rc"] == 1
 
 
+BY_REPOSITORY = """rules:
+  - {name: ours, repos: [ours], channel: demo-stable, require: 2 of builders}
+"""
 REFUSED: Dict[str, Callable[[Bench], None]] = {
     "no-bundle": unapproved,
     "malformed-bundle": malformed_bundle,
