@@ -14,6 +14,7 @@ import libdnf
 from multisig.bundle import MAX_BUNDLE
 from multisig.dnf4.meter import Meter
 from multisig.fetching import Wanted, others, read_cached
+from multisig.index import RECORD
 
 
 class Fetcher:
@@ -43,6 +44,11 @@ class Fetcher:
 def mirrors_of(repo: "dnf.repo.Repo") -> Sequence[str]:
     """Some of the repository's URLs, where it has more than one."""
     return others([*repo.baseurl, *repo._repo.getMirrors()])
+
+
+def index_path(repo: "dnf.repo.Repo") -> Optional[str]:
+    """The index that came with the repository's metadata; None where none did."""
+    return repo.get_metadata_path(RECORD) or None
 
 
 def fetch_all(base: "dnf.Base", downloads: Sequence["Download"], what: str) -> None:

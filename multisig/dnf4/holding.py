@@ -17,8 +17,7 @@ import hawkey
 
 from multisig import report
 from multisig.config import Config, load_config
-from multisig.dnf4.fetch import Fetcher
-from multisig.dnf4.indexes import index_path
+from multisig.dnf4.fetch import Fetcher, index_path
 from multisig.dnf4.packages import package_of, workers
 from multisig.dnf4.sources import Sources
 from multisig.errors import JournalError

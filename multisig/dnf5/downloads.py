@@ -7,56 +7,40 @@ import contextlib
 import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
-from types import MappingProxyType
 from typing import Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from multisig.bundle import SUFFIX
-from multisig.config import is_site
 from multisig.dnf5.remotes import Remotes, local_path
 from multisig.dnf5.talk import Incoming
 from multisig.errors import UnreadableError
 from multisig.fetching import CACHE, Wanted, read_cached
-from multisig.folders import find_in_folders
 from multisig.gate import Package
-from multisig.held import MAX_MIRRORS, Find, Look, from_mirror, join
+from multisig.held import MAX_MIRRORS, Find, from_mirror, join
 from multisig.local import find_local
 
 _AT_ONCE = 8
-_NO_PLACES: Mapping[str, Sequence[str]] = MappingProxyType({})
 
 
 class Bundles:
-    """The gate's EvidenceSource. ``cache`` is dnf5's cachedir.
+    """Bundles beside packages. ``cache`` is dnf5's cachedir."""
 
-    ``places`` are those of [bundles], by repository; sites among them are not asked.
-    """
-
-    def __init__(self, remotes: Remotes, cache: str, *, places: Mapping[str, Sequence[str]] = _NO_PLACES) -> None:
+    def __init__(self, remotes: Remotes, cache: str) -> None:
         self._remotes = remotes
         self._cache = os.path.join(cache, CACHE)
-        self._places = places
         self._incoming: Dict[int, Incoming] = {}
         self._asked: Set[int] = set()
 
-    def package(self, incoming: Incoming) -> Package:
-        """The gate's package for dnf5's, which this knows from now on."""
-        key = len(self._incoming)
-        self._incoming[key] = incoming
-        return Package(key, incoming.nevra, incoming.name, incoming.repo)
+    def add(self, package: Package, incoming: Incoming) -> None:
+        self._incoming[package.key] = incoming
 
-    def fetch(self, packages: Sequence[Package], look: Look) -> Mapping[int, Find]:
-        """See gate.EvidenceSource."""
-        if look is Look.PLACES:
-            return {package.key: self._elsewhere(self._incoming[package.key]) for package in packages}
-        if look is Look.MIRRORS:
-            return self._ask_mirrors(packages)
-        if look not in (Look.BESIDE, Look.AFRESH):
-            return {}
+    def fetch(self, packages: Sequence[Package], *, fresh: bool) -> Mapping[int, Find]:
+        """Local bundles are read where they lie; others come from the cache, or where that has none, or ``fresh`` ones
+        are asked for, from the network."""
         found: Dict[int, Find] = {}
         asking: List[Tuple[int, Incoming]] = []
         for package in packages:
             incoming = self._incoming[package.key]
-            near = None if look is Look.AFRESH else self._near(incoming)
+            near = None if fresh else self._near(incoming)
             if near is not None:
                 found[package.key] = near
             elif not self._remotes.offline and package.key not in self._asked:
@@ -67,10 +51,6 @@ class Bundles:
                 if data is not None:
                     found[key] = Find(bundle=data)
         return found
-
-    def _elsewhere(self, incoming: Incoming) -> Find:
-        folders = [place for place in self._places.get(incoming.repo, ()) if not is_site(place)]
-        return find_in_folders(folders, os.path.basename(incoming.location))
 
     def _near(self, incoming: Incoming) -> Optional[Find]:
         """From beside a file that lies on this machine, or from the cache."""
@@ -91,7 +71,7 @@ class Bundles:
         wanted = Wanted(None, incoming.location + SUFFIX, self._cached(incoming))
         return self._remotes.fetch_one(self._remotes.of(incoming.repo), wanted)
 
-    def _ask_mirrors(self, packages: Sequence[Package]) -> Mapping[int, Find]:
+    def ask_mirrors(self, packages: Sequence[Package]) -> Mapping[int, Find]:
         """The repositories' other URLs: ``_far`` stops at the first that sends anything, be it of use or not."""
         incoming = [self._incoming[package.key] for package in packages]
         mirrors = {repo: self._remotes.mirrors(repo) for repo in {item.repo for item in incoming}}

@@ -14,8 +14,8 @@ import rpm
 
 from multisig import approvals, paths, report
 from multisig.config import Config
-from multisig.dnf5.downloads import Bundles
 from multisig.dnf5.remotes import Remotes, local_path
+from multisig.dnf5.sources import Sources
 from multisig.dnf5.talk import Actions, Incoming
 from multisig.errors import RefusedError, UnreadableError
 from multisig.files import open_regular
@@ -45,7 +45,7 @@ class Transaction:
         self._say = say
         offline = actions.setting("cacheonly") == "all"
         self._remotes = Remotes(actions.setting, offline=offline)
-        self._source = Bundles(self._remotes, actions.setting("cachedir") or "", places=config.bundles)
+        self._source = Sources(self._remotes, actions.setting("cachedir") or "", config.bundles)
         self._incoming: Dict[int, Incoming] = {}
         self._packages: List[Package] = []
         for item in sorted(incoming, key=lambda item: item.nevra):

@@ -19,9 +19,9 @@ from fixtures.server import Fault, Server, basic
 from multisig import inplace, paths
 from multisig.bundle import MAX_BUNDLE, Bundle, encode
 from multisig.dnf5 import remotes
-from multisig.dnf5.downloads import Bundles
 from multisig.dnf5.hooks import run
 from multisig.dnf5.remotes import Remotes
+from multisig.dnf5.sources import Sources
 from multisig.dnf5.talk import Actions, ActionsError, Incoming
 from multisig.gate import Package
 from multisig.held import Find, Look
@@ -201,7 +201,23 @@ def test_bundles_in_a_folder_that_the_configuration_names(machine: Bench, site: 
     conf.write_text(conf.read_text() + f"[bundles]\ndemo = {site.url}/elsewhere {machine.folder}/medium\n")
     dnf5 = plugin(machine, site)
     assert serve("goal_resolved", dnf5, machine)[0] == 0
-    assert serve("pre_transaction", dnf5, machine)[0] == 0 and site.count() == 0
+    assert serve("pre_transaction", dnf5, machine)[0] == 0 and site.count("/p/*") == 0
+
+
+@pytest.mark.parametrize("repo", ["demo", '"@commandline"'])
+def test_bundles_on_a_site_that_the_configuration_names(machine: Bench, site: Server, repo: str) -> None:
+    elsewhere = machine.folder / "web" / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "hello.rpm.msig").write_bytes(machine.bundle(*NAMES))
+    conf = machine.folder / "multisig.conf"
+    conf.write_text(conf.read_text() + f"[bundles]\n{repo.strip(chr(34))} = {site.url}/elsewhere\n")
+    dnf5 = plugin(machine, site)
+    if repo != "demo":
+        policy = machine.policy.parent / "demo.yaml"
+        policy.write_text(policy.read_text().replace("repos: [demo]", f"repos: [{repo}]"))
+        dnf5.packages = [{**HELLO, "repo_id": "@commandline", "location": str(machine.rpm)}]
+    assert serve("goal_resolved", dnf5, machine)[0] == 0
+    assert serve("pre_transaction", dnf5, machine)[0] == 0 and site.count("/p/*") == 0
 
 
 def test_an_unknown_hook(machine: Bench, site: Server) -> None:
@@ -261,7 +277,7 @@ def ask(
 ) -> Callable[[Path], Optional[bytes]]:
     def fetched(cache: Path) -> Optional[bytes]:
         known = {"baseurl": site.url, **settings}
-        bundles = Bundles(Remotes(lambda name, repo: known.get(name), offline=offline), str(cache))
+        bundles = Sources(Remotes(lambda name, repo: known.get(name), offline=offline), str(cache))
         package = bundles.package(Incoming(NEVRA, "hello", "demo", "p/hello.rpm"))
         found = bundles.fetch([package], look).get(package.key)
         return None if found is None else found.bundle
@@ -300,7 +316,7 @@ def test_an_address_that_answers_with_nothing_of_use_does_not_end_the_search(sit
 
     def looks(*, offline: bool) -> Find:
         known = {} if offline else {"baseurl": " ".join(urls)}  # dnf5 replays it under another repository's name
-        bundles = Bundles(Remotes(lambda name, repo: known.get(name), offline=offline), str(tmp_path / "cache"))
+        bundles = Sources(Remotes(lambda name, repo: known.get(name), offline=offline), str(tmp_path / "cache"))
         package = bundles.package(Incoming(NEVRA, "hello", "demo", "p/hello.rpm"))
         assert bundles.fetch([package], Look.BESIDE)[package.key].bundle == b"junk"
         return bundles.fetch([package], Look.MIRRORS)[package.key]
@@ -354,7 +370,7 @@ def test_a_folder_as_base_url(tmp_path: Path, site: Server, msig: bytes) -> None
 def test_a_bundle_beside_a_local_file(tmp_path: Path) -> None:
     (tmp_path / "x.rpm.msig").write_bytes(b"b")
     (tmp_path / "x.rpm").write_bytes(b"no package")
-    bundles = Bundles(Remotes(lambda name, repo: None, offline=False), str(tmp_path))
+    bundles = Sources(Remotes(lambda name, repo: None, offline=False), str(tmp_path))
     package: Package = bundles.package(Incoming(NEVRA, "hello", "@commandline", str(tmp_path / "x.rpm")))
     assert bundles.fetch([package], Look.BESIDE)[package.key].bundle == b"b"
     assert bundles.fetch([package], Look.AFRESH) == {}

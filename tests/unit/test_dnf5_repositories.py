@@ -3,17 +3,20 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import shutil
 import sqlite3
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import Dict, Optional
+from typing import Dict, List, Mapping, Optional
 
 import pytest
 
-from fixtures.server import Server
-from multisig.bundle import Attestation, Bundle, encode
+from fixtures.server import Fault, Server
+from multisig import index, searching
+from multisig.bundle import Attestation, Bundle, encode, parse
 from multisig.dnf5.remotes import Remotes
 from multisig.errors import UnreadableError
 from multisig.repositories import repomd_digests
@@ -80,18 +83,29 @@ class Released:
         publish(machine, *NAMES)
         self.load(machine.rpm.read_bytes())
 
-    def load(self, *packages: bytes) -> None:
-        """As dnf5 does with a repository of these packages."""
+    def load(self, *packages: bytes, more: str = "") -> None:
+        """As dnf5 does with a repository of these packages, whose repomd.xml has more records."""
         sums = [hashlib.sha256(package).hexdigest() for package in packages]
         listed = primary(*(entry(f'<checksum type="sha256" pkgid="YES">{value}</checksum>') for value in sums))
         checksum = f'<checksum type="sha256">{hashlib.sha256(listed).hexdigest()}</checksum>'
         (self.cache / "repodata").mkdir(parents=True, exist_ok=True)
         (self.cache / "repodata" / "primary.xml").write_bytes(listed)
-        self.repomd.write_bytes(repomd(record(checksum=checksum)))
+        self.repomd.write_bytes(repomd(record(checksum=checksum), more))
 
     @property
     def repomd(self) -> Path:
         return self.cache / "repodata" / "repomd.xml"
+
+    def index(self, *names: str) -> Path:
+        """Have the repository say that it has an index with these people's signatures; where it is published."""
+        data = gzip.compress(b"".join(index.encode(parse(self.machine.bundle(*names)).attestations)))
+        checksum = f'<checksum type="sha256">{hashlib.sha256(data).hexdigest()}</checksum>'
+        href = f"repodata/{hashlib.sha256(data).hexdigest()}-multisig.jsonl.gz"
+        self.load(self.machine.rpm.read_bytes(), more=record("multisig", href, checksum))
+        published = self.web / href
+        published.parent.mkdir(exist_ok=True)
+        published.write_bytes(data)
+        return published
 
     def release(self, *names: str, serial: int = 1) -> None:
         """Publish a release statement for what is loaded."""
@@ -186,3 +200,101 @@ def test_warn_mode_says_what_a_release_lacks_and_remembers_a_good_one(released: 
     assert released.serve("goal_resolved")[0] == 0
     with closing(sqlite3.connect(released.machine.folder / "journal.sqlite")) as journal:
         assert journal.execute("SELECT serial FROM releases").fetchall() == [(7,)]
+
+
+# Indexes
+
+
+@pytest.fixture
+def repository(machine: Bench, site: Server) -> Released:
+    """One whose packages no rule asks to be released, and which has no bundles."""
+    made = Released(machine, site)
+    conf = machine.folder / "multisig.conf"
+    conf.write_text(conf.read_text().replace("released.yaml", "demo.yaml"))
+    (made.web / "p" / "hello.rpm.msig").unlink()
+    return made
+
+
+def kept(repository: Released) -> List[Path]:
+    return sorted((repository.cache / "multisig").glob("*.index*"))
+
+
+def test_an_index_suffices_and_is_fetched_once(repository: Released) -> None:
+    repository.index(*NAMES)
+    assert repository.serve("goal_resolved") == (0, "") and repository.serve("pre_transaction")[0] == 0
+    assert repository.site.count("*-multisig.jsonl.gz") == repository.site.count() == 1 == len(kept(repository))
+
+
+def test_an_index_of_before_is_not_kept(repository: Released) -> None:
+    repository.index("marek")
+    assert repository.serve("goal_resolved")[0] == 1
+    before = kept(repository)
+    repository.index(*NAMES)
+    assert repository.serve("goal_resolved")[0] == 0
+    assert len(before) == len(kept(repository)) == 1 and before != kept(repository)
+
+
+def test_offline_the_index_that_was_kept_counts(repository: Released) -> None:
+    repository.index(*NAMES)
+    repository.dnf5.settings["cacheonly"] = "all"
+    assert repository.serve("goal_resolved")[0] == 1 and repository.site.count() == 0
+    repository.dnf5.settings["cacheonly"] = "none"
+    assert repository.serve("goal_resolved")[0] == 0
+    repository.dnf5.settings["cacheonly"] = "all"
+    repository.site.reset()
+    assert repository.serve("pre_transaction")[0] == 0 and repository.site.count() == 0
+
+
+def test_what_dnf5_itself_has_downloaded_is_not_fetched_again(repository: Released) -> None:
+    published = repository.index(*NAMES)
+    own = repository.cache / "repodata" / published.name
+    published.rename(own)
+    assert repository.serve("goal_resolved")[0] == 0 and repository.site.count() == 0
+    own.write_bytes(b"another file")
+    assert repository.serve("goal_resolved")[0] == 1
+
+
+FAULTS: Mapping[str, Fault] = {
+    "withheld": Fault(status=404),
+    "cut off": Fault(truncate=20),
+    "another file": Fault(body=b"It works!"),
+    "endless": Fault(endless=True),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
+def test_an_index_that_does_not_arrive(repository: Released, fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another address is asked, and where none has it, the package's bundle counts; nothing wrong is kept."""
+    monkeypatch.setattr(searching, "MAX_INDEX", 1 << 20)
+    name = repository.index(*NAMES).name
+    repository.site.fault("/repodata/*", fault)
+    assert repository.serve("goal_resolved")[0] == 1 and kept(repository) == []
+    publish(repository.machine, *NAMES)
+    assert repository.serve("goal_resolved")[0] == 0 and kept(repository) == []
+    (repository.web / "p" / "hello.rpm.msig").unlink()
+    shutil.rmtree(repository.machine.folder / "cache" / "multisig")
+    (repository.web / "second" / "repodata").mkdir(parents=True)
+    (repository.web / "second" / "repodata" / name).write_bytes((repository.web / "repodata" / name).read_bytes())
+    repository.dnf5.settings["demo.baseurl"] = f"{repository.site.url} {repository.site.url}/second"
+    assert repository.serve("goal_resolved")[0] == 0 and len(kept(repository)) == 1
+
+
+def test_an_index_in_metadata_that_cannot_be_read_is_no_error_where_bundles_are(repository: Released) -> None:
+    repository.index(*NAMES)
+    repository.repomd.write_bytes(b"nonsense")
+    code, text = repository.serve("goal_resolved")
+    assert code == 1 and "no bundle" in text
+    publish(repository.machine, *NAMES)
+    assert repository.serve("goal_resolved")[0] == 0
+
+
+def test_the_index_of_a_folder_that_the_configuration_names(repository: Released) -> None:
+    published = repository.index(*NAMES)
+    medium = repository.machine.folder / "medium"
+    (medium / "repodata").mkdir(parents=True)
+    (medium / "repodata" / "repomd.xml").write_bytes(repository.repomd.read_bytes())
+    published.rename(medium / "repodata" / published.name)
+    conf = repository.machine.folder / "multisig.conf"
+    conf.write_text(conf.read_text() + f"[bundles]\ndemo = {medium}\n")
+    repository.load(repository.machine.rpm.read_bytes())
+    assert repository.serve("goal_resolved")[0] == 0 and repository.site.count() == 0

@@ -12,6 +12,7 @@ import pytest
 from fixtures.dnf5 import Dnf5
 from fixtures.policy import CHANNEL
 from fixtures.running import Result
+from fixtures.server import Fault
 from tests.e2e.conftest import Stage
 from tests.e2e.test_dnf_releases import Mirror, policy
 
@@ -101,6 +102,28 @@ def test_metadata_of_an_address_of_before_are_not_taken_for_those_in_use(stage: 
     assert len(list(client.dnf5.cache.glob("demo-*"))) == 2
     moved.sign()
     assert client.install("hello").rc == 0
+
+
+def test_an_index_alone_suffices_is_fetched_once_and_bound_by_the_release(stage: Stage, mirror: Mirror) -> None:
+    mirror.add("hello-1.0-1", "greet-1.0-1")
+    mirror.repository.finish().index()
+    for bundle in mirror.folder.glob("*.rpm.msig"):
+        bundle.unlink()
+    mirror.sign()
+    client = Client(mirror)
+    result = client.install("greet")
+    assert result.rc == 0 and client.system.installed() == {HELLO, "greet-1.0-1.noarch"}, result.text
+    assert stage.server.count("*.rpm.msig") == 0 and stage.server.count("*multisig.jsonl*") == 1
+
+
+def test_an_index_that_is_withheld_takes_nothing_away(stage: Stage, mirror: Mirror) -> None:
+    mirror.add("hello-1.0-1")
+    mirror.repository.finish().index()
+    mirror.sign()
+    stage.server.fault("*multisig.jsonl*", Fault(status=404))
+    client = Client(mirror)
+    result = client.install("hello")
+    assert result.rc == 0 and client.system.installed() == {HELLO}, result.text
 
 
 def test_offline_what_was_kept_of_the_release_counts(mirror: Mirror) -> None:

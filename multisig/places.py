@@ -2,30 +2,25 @@
 """Evidence from elsewhere: the folders and sites that multisig.conf names in [bundles], by repository.
 
 They need no trust, and nothing about them is ever an error: what cannot be had there is not there. A site's files are
-kept in dnf's cache, for when it cannot be reached, and for what is carried out offline.
+kept in the front end's cache, for when it cannot be reached, and for what is carried out offline.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from contextlib import suppress
-from typing import Callable, Dict, List, Mapping, Optional, Protocol, Sequence, Union
-
-import dnf
+from typing import Callable, Dict, Mapping, Optional, Protocol, Sequence, Union
 
 from multisig import bundle
 from multisig.bundle import SUFFIX
 from multisig.config import is_site
-from multisig.dnf4.fetch import Download, fetch_all
-from multisig.dnf4.indexes import Searches
-from multisig.errors import BundleError, MetadataError, MultisigError
-from multisig.fetching import CACHE, read_cached
+from multisig.errors import BundleError, MultisigError
+from multisig.fetching import CACHE, Fetcher, Wanted, read_cached
 from multisig.files import read_if_there
 from multisig.gate import Package
 from multisig.held import Find, join
-from multisig.index import MAX_INDEX, RECORD
-from multisig.metadata import MAX_REPOMD, REPOMD, Record, check_file, parse_repomd
+from multisig.metadata import MAX_REPOMD, REPOMD
+from multisig.searching import Searches, index_record, kept_index
 
 
 class _Place(Protocol):
@@ -39,10 +34,14 @@ class _Place(Protocol):
 
 
 class Places:
-    """The places that ``listed`` names for each repository id: absolute paths of folders, and URLs."""
+    """The places that ``listed`` names for each repository id: absolute paths of folders, and URLs.
 
-    def __init__(self, base: "dnf.Base", listed: Mapping[str, Sequence[str]], searches: Searches) -> None:
-        self._base = base
+    ``cache`` is the front end's, where a site's files are kept.
+    """
+
+    def __init__(self, fetcher: Fetcher, cache: str, listed: Mapping[str, Sequence[str]], searches: Searches) -> None:
+        self._fetcher = fetcher
+        self._cache = cache
         self._listed = listed
         self._searches = searches
         self._places: Dict[str, _Place] = {}
@@ -77,10 +76,7 @@ class Places:
                 self._indexes[text] = self._place(text).index()
             except MultisigError as error:
                 self._indexes[text] = error
-        found = self._indexes[text]
-        if isinstance(found, MultisigError):
-            return {package.key: Find(notes=(f"{text}: {found.message}",)) for package in packages}
-        return {} if found is None else self._searches.find(packages, found, f"the index of {text}")
+        return self._searches.find_at(self._indexes[text], packages, f"the index of {text}")
 
     def _by_bundle(self, text: str, packages: Sequence[Package]) -> Mapping[int, Find]:
         found: Dict[int, Find] = {}
@@ -96,7 +92,7 @@ class Places:
 
     def _place(self, text: str) -> "_Place":
         if text not in self._places:
-            self._places[text] = _Site(self._base, text) if is_site(text) else _Folder(text)
+            self._places[text] = _Site(self._fetcher, self._cache, text) if is_site(text) else _Folder(text)
         return self._places[text]
 
 
@@ -107,7 +103,8 @@ class _Folder:
         self._path = path
 
     def index(self) -> Optional[str]:
-        record = _index_record(read_if_there(os.path.join(self._path, REPOMD), MAX_REPOMD))
+        repomd = read_if_there(os.path.join(self._path, REPOMD), MAX_REPOMD)
+        record = None if repomd is None else index_record(repomd)
         return None if record is None else os.path.join(self._path, record.location)
 
     def bundles(self, names: Sequence[str]) -> Mapping[str, bytes]:
@@ -116,62 +113,36 @@ class _Folder:
 
 
 class _Site:
-    """A web site, by dnf's own settings: proxy, TLS, time-outs. Asked for each file once in a transaction."""
+    """A web site, by the front end's own settings: proxy, TLS, time-outs. Asked for each file once in a transaction."""
 
-    def __init__(self, base: "dnf.Base", url: str) -> None:
-        self._base = base
+    def __init__(self, fetcher: Fetcher, cache: str, url: str) -> None:
+        self._fetcher = fetcher
         self._url = url
-        self._cache = os.path.join(base.conf.cachedir, CACHE, hashlib.sha256(url.encode()).hexdigest()[:32])
+        self._cache = os.path.join(cache, CACHE, hashlib.sha256(url.encode()).hexdigest()[:32])
         self._has_index = False
 
     def index(self) -> Optional[str]:
-        repomd = os.path.join(self._cache, os.path.basename(REPOMD))
-        self._fetch([Download(self._base.conf._config, self._url, REPOMD, repomd, MAX_REPOMD)])
-        record = _index_record(read_cached(repomd, MAX_REPOMD))
-        if record is None:
-            return None
-        kept = Record(record.kind, f"{record.checksum.value.hex()}.index", record.checksum)
-        path = os.path.join(self._cache, kept.location)
-        if not os.path.exists(path):
-            self._fetch([Download(self._base.conf._config, self._url, record.location, path, MAX_INDEX)])
-            if not os.path.exists(path):
-                return None
-            self._keep_only(kept)
-        self._has_index = True
-        return path
+        path = os.path.join(self._cache, os.path.basename(REPOMD))
+        self._fetch(REPOMD, path, MAX_REPOMD)
+        repomd = read_cached(path, MAX_REPOMD)
+        record = None if repomd is None else index_record(repomd)
+        found = None if record is None else kept_index(self._fetcher, None, [self._url], record, self._cache)
+        self._has_index = found is not None
+        return found
 
     def bundles(self, names: Sequence[str]) -> Mapping[str, bytes]:
         """A site that has an index is not asked for bundles one by one."""
         paths = {name: os.path.join(self._cache, name) for name in names}
         if not self._has_index:
-            self._fetch([Download(self._base.conf._config, self._url, name, path) for name, path in paths.items()])
+            wanted = [Wanted(self._url, name, path) for name, path in paths.items()]
+            self._fetcher.fetch(None, wanted, self._what)
         raw = {name: read_cached(path) for name, path in paths.items()}
         return {name: data for name, data in raw.items() if data is not None}
 
-    def _fetch(self, downloads: List[Download]) -> None:
+    def _fetch(self, location: str, path: str, limit: int) -> None:
         """Have what can be had come into the cache; what is there already stays where nothing comes."""
-        if downloads and not self._base.conf.cacheonly:
-            fetch_all(self._base, downloads, f"signatures from {self._url}")
-            for download in downloads:
-                download.take()
+        self._fetcher.fetch(None, [Wanted(self._url, location, path, limit)], self._what)
 
-    def _keep_only(self, kept: Record) -> None:
-        """Hold a new index against its checksum; the ones before it are of no use any more."""
-        try:
-            check_file(self._cache, kept)
-        except MultisigError:
-            os.unlink(os.path.join(self._cache, kept.location))
-            raise
-        for name in os.listdir(self._cache):
-            if name.endswith(".index") and name != kept.location:
-                with suppress(FileNotFoundError):
-                    os.unlink(os.path.join(self._cache, name))
-
-
-def _index_record(repomd: Optional[bytes]) -> Optional[Record]:
-    """The record of the index, where there is a repomd.xml that has one; raises MetadataError."""
-    if repomd is None:
-        return None
-    if len(repomd) > MAX_REPOMD:
-        raise MetadataError("repomd.xml is too large")
-    return next((record for record in parse_repomd(repomd) if record.kind == RECORD), None)
+    @property
+    def _what(self) -> str:
+        return f"signatures from {self._url}"
