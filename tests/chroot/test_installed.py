@@ -79,7 +79,8 @@ def installed(
 
 
 def repositories(system: System, shop: Workshop, url: str) -> None:
-    """The product itself, and what it is to judge: twice the same packages, which three people signed, or two."""
+    """The product itself, and what it is to judge: twice the same packages, which three people signed, or two; and
+    these again with their bundles in them."""
     product = Repository(system.out / "product")
     packages = [path for path in system.out.joinpath("first").glob("*.rpm") if not path.name.endswith(".src.rpm")]
     for package in packages:
@@ -88,11 +89,15 @@ def repositories(system: System, shop: Workshop, url: str) -> None:
     product.finish()
     places = {"product": "file:///out/product"}
     for name, signers in ((GOOD, THREE), (BAD, TWO)):
-        repository = Repository(system.out / name)
+        repository, carried = Repository(system.out / name), Repository(system.out / f"{name}-carried")
         for offered in OFFERED:
-            repository.add(shop.rpm(offered), shop.bundle(offered, signers))
+            bundle = shop.bundle(offered, signers)
+            repository.add(shop.rpm(offered), bundle)
+            multisig("embed", "--bundle", bundle, carried.add(shop.rpm(offered)))
         repository.finish(comps=True)
+        carried.finish()
         places[name] = f"{url}/{name}"
+        places[f"{name}-carried"] = f"{url}/{name}-carried"
     lines = [f"[{name}]\nname={name}\nbaseurl={place}\ngpgcheck=0\nenabled=0\n" for name, place in places.items()]
     system.write("/etc/yum.repos.d/all.repo", "\n".join(lines))
 
