@@ -30,7 +30,7 @@ class Home:
         self.fingerprints: Dict[str, str] = {}
 
     def close(self) -> None:
-        subprocess.run(["gpgconf", "--kill", "all"], env=self._environment(), check=False, timeout=20)
+        subprocess.run(["gpgconf", "--kill", "all"], env=self._environment(), check=False, timeout=120)
         shutil.rmtree(self.path, ignore_errors=True)
 
     def gpg(self, *arguments: str, data: bytes = b"", at: Optional[str] = None) -> bytes:
@@ -38,7 +38,7 @@ class Home:
         command = ["gpg", "--batch", "--no-tty", "--quiet", "--pinentry-mode", "loopback", "--passphrase", ""]
         command += [f"--faked-system-time={at}!"] if at else []
         done = subprocess.run(
-            [*command, *arguments], input=data, capture_output=True, env=self._environment(), timeout=60, check=False
+            [*command, *arguments], input=data, capture_output=True, env=self._environment(), timeout=300, check=False
         )
         if done.returncode:
             raise RuntimeError(f"gpg {' '.join(arguments)}: {done.stderr.decode(errors='replace')}")
@@ -55,7 +55,7 @@ class Home:
             input=answers.encode(),
             capture_output=True,
             env=self._environment(),
-            timeout=60,
+            timeout=300,
             check=True,
         )
         return done.stdout

@@ -40,7 +40,7 @@ class _Home:
     def gpg(self, *args: str, stdin: str = "") -> str:
         command = ["gpg", "--homedir", str(self.path), "--no-tty", "--quiet", "--faked-system-time", BORN + "!"]
         command += ["--pinentry-mode", "loopback", "--passphrase", "", "--no-auto-check-trustdb", *args]
-        done = subprocess.run(command, input=stdin.encode(), capture_output=True, timeout=60, check=False)
+        done = subprocess.run(command, input=stdin.encode(), capture_output=True, timeout=300, check=False)
         if done.returncode:
             raise RuntimeError(f"gpg {args}: {done.stderr.decode(errors='replace')}")
         return done.stdout.decode()
@@ -71,7 +71,8 @@ class _Home:
 @functools.lru_cache(maxsize=1)
 def keys() -> Dict[str, TestKey]:
     """All of the keys, by name."""
-    folder = Path(tempfile.mkdtemp(prefix="mpk"))
+    # Short, because a socket's path may be.
+    folder = Path(tempfile.mkdtemp(prefix="mpk-", dir="/tmp"))
     home = _Home(folder)
     try:
         for name, expires in _SIMPLE.items():
@@ -84,7 +85,7 @@ def keys() -> Dict[str, TestKey]:
         home.revoke("gone")
         return {name: home.key(name) for name in (*_SIMPLE, "weak", "sub", "thief")}
     finally:
-        subprocess.run(["gpgconf", "--homedir", str(folder), "--kill", "all"], timeout=30, check=False)
+        subprocess.run(["gpgconf", "--homedir", str(folder), "--kill", "all"], timeout=120, check=False)
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -34,7 +34,7 @@ CHECKSUM = GOOD.splitlines()[-2]
 def test_a_block_is_read_as_gpg_writes_it(people: People) -> None:
     text = people.sign("marek")
     packet = dearmor(text, SIGNATURE)
-    enarmored = subprocess.run(["gpg", "--dearmor"], input=text.encode(), capture_output=True, check=True, timeout=20)
+    enarmored = subprocess.run(["gpg", "--dearmor"], input=text.encode(), capture_output=True, check=True, timeout=120)
     assert packet == enarmored.stdout
     assert armor(packet, SIGNATURE) == text
 

@@ -25,7 +25,7 @@ def home() -> Iterator[Path]:
         (path / "empty").touch()
         (path / "gpg.conf").write_text(f"batch\nyes\npinentry-mode loopback\npassphrase-file {path}/empty\n")
         yield path
-        subprocess.run(["gpgconf", "--homedir", folder, "--kill", "all"], check=False, timeout=30)
+        subprocess.run(["gpgconf", "--homedir", folder, "--kill", "all"], check=False, timeout=120)
 
 
 def test_the_commands_work_one_after_the_other(home: Path, tmp_path: Path) -> None:

@@ -136,7 +136,7 @@ def test_a_full_disk_is_an_error_and_the_old_file_stays(tmp_path: Path) -> None:
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\nresource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         f"try:\n write_whole({str(path)!r}, b'x' * 5000)\nexcept UnreadableError as error:\n print(error)\n"
     )
-    out, err = done.communicate(timeout=30)
+    out, err = done.communicate(timeout=120)
     assert (out.decode(), err) == (f"{path}: cannot be written: File too large\n", b"")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
@@ -158,7 +158,7 @@ def test_a_killed_writer_leaves_no_half_file(tmp_path: Path) -> None:
         writer.send_signal(signal.SIGKILL)
     finally:
         writer.kill()
-        writer.communicate(timeout=30)
+        writer.communicate(timeout=120)
     assert path.read_bytes() in (b"a" * 1_000_000, b"b" * 1_000_000)
 
 
@@ -175,7 +175,7 @@ def test_who_comes_second_waits(tmp_path: Path) -> None:
         except BaseException:
             waiting.kill()
             raise
-    out, _ = waiting.communicate(timeout=30)
+    out, _ = waiting.communicate(timeout=120)
     assert out == b"in\n"
 
 

@@ -55,7 +55,7 @@ def test_the_index_and_the_bundle_beside_the_package_add_up(hello: Rpm) -> None:
     assert set(found.verdict.signers) == {"marek", "joanna", "rafal"}
 
 
-@pytest.mark.parametrize("raw", [b"", b"[" * 20_000, b"\xff"])
+@pytest.mark.parametrize("raw", [b"", b"[" * 20_000, b"\xff"], ids=["nothing", "brackets", "no UTF-8"])
 def test_a_malformed_bundle_takes_nothing_from_the_index_nor_the_other_way_round(hello: Rpm, raw: bytes) -> None:
     two = attest(text_for(hello), *PEOPLE[:2])
     assert code(at_hand(hello, source=FakeSource({1: raw}, elsewhere={1: (two,)}))) is Code.BELOW_THRESHOLD

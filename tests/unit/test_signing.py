@@ -166,12 +166,12 @@ def test_the_agent_asks_for_the_passphrase_with_the_users_pinentry(other_home: H
     Path(other_home.path, "gpg-agent.conf").write_text(settings)
     other_home.gpg("--passphrase", "open sesame", "--quick-gen-key", "careful", "ed25519", "sign", "never")
     made = Signer(other_home.listed("careful")[0], gnupghome=other_home.path)
-    subprocess.run(["gpg-connect-agent", "--homedir", other_home.path, "reloadagent", "/bye"], check=True, timeout=20)
+    subprocess.run(["gpg-connect-agent", "--homedir", other_home.path, "reloadagent", "/bye"], check=True, timeout=120)
     answer.write_text("open sesame\n")
     with GpgvEngine() as engine:
         assert engine.verify(DATA, parse_signature(made.sign(DATA)), made.public_key()).outcome is Outcome.GOOD
     assert Path(other_home.path, "pinentry.asked").read_text() == "GETPIN\n"
-    subprocess.run(["gpg-connect-agent", "--homedir", other_home.path, "reloadagent", "/bye"], check=True, timeout=20)
+    subprocess.run(["gpg-connect-agent", "--homedir", other_home.path, "reloadagent", "/bye"], check=True, timeout=120)
     answer.unlink()
     with pytest.raises(EngineError, match="Operation cancelled"):
         made.sign(DATA)
@@ -215,4 +215,4 @@ def test_reading_needs_neither_python_gnupg_nor_subprocess() -> None:
     )
     root = Path(__file__).resolve().parents[2]
     code = f"import sys; sys.path.insert(0, {str(root)!r}); {code}"
-    subprocess.run([sys.executable, "-I", "-c", code], check=True, timeout=20)
+    subprocess.run([sys.executable, "-I", "-c", code], check=True, timeout=120)
