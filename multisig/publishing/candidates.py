@@ -13,19 +13,21 @@ from multisig.publishing.createrepo import run_tool
 from multisig.publishing.evidence import Evidence
 from multisig.publishing.uploads import Uploads
 from multisig.statement import Digests
-from multisig.subjects.payload import hash_payload
+from multisig.subjects.payload import hash_payload, longest_file
 from multisig.subjects.rpm import read_rpm
 
 
 @dataclass(frozen=True)
 class Content:
-    """One content of a package, by its header, and the uploads that have it, by path."""
+    """One content of a package, by its header, and the uploads that have it, by path; none of them is of use that is
+    longer than ``longest`` bytes."""
 
     nevra: str
     name: str
     obsoletes: Tuple[str, ...]
     digests: Digests
     paths: Tuple[str, ...]
+    longest: int
 
 
 def read_contents(uploads: Uploads, paths: Sequence[str]) -> Tuple[List[Content], List[Dropped]]:
@@ -46,8 +48,11 @@ def read_contents(uploads: Uploads, paths: Sequence[str]) -> Tuple[List[Content]
             dropped.append(Dropped(uploads.shown(path), "", "its name begins with a dot; web servers hide such files"))
             continue
         key = (subject.name, subject.sha256)
-        before = found[key].paths if key in found else ()
-        found[key] = Content(subject.name, subject.package, subject.obsoletes, subject.digests, (*before, path))
+        paths_before, longest = (found[key].paths, found[key].longest) if key in found else ((), 0)
+        found[key] = Content(
+            subject.name, subject.package, subject.obsoletes, subject.digests, (*paths_before, path),
+            max(longest, longest_file(subject)),
+        )  # fmt: skip
     return [found[key] for key in sorted(found)], dropped
 
 

@@ -14,7 +14,7 @@ from multisig.statement import Digests, Kind, Statement, parse
 LONG = 64 << 10
 """Bytes of a statement that is too long to be repeated beside each package that it names."""
 
-SPARE = 64 << 10
+SPARE = 16 << 10
 """Bytes, a package, of what is kept of signatures that are nobody's under the policy."""
 
 

@@ -10,11 +10,11 @@ from contextlib import contextmanager, suppress
 from typing import Callable, Dict, Iterator, List, Optional, Tuple
 
 from multisig.bundle import MAX_BUNDLE, SUFFIX, Bundle, encode
-from multisig.errors import UnreadableError
+from multisig.errors import MalformedRpmError, UnreadableError
 from multisig.files import locked, open_regular, read_bounded, read_if_there, sync_directory, write_whole
 from multisig.publishing.createrepo import REPODATA, REPOMD
-from multisig.statement import statement_id
-from multisig.subjects.rpm import RpmSubject, read_rpm
+from multisig.statement import Digests, statement_id
+from multisig.subjects.rpm import read_identity, read_rpm
 
 BATCHES = "batches"
 """The folder of statements that are too long to lie beside each package that they name, one in each bundle."""
@@ -116,14 +116,23 @@ class Repository:
 
     def _name(self, path: str) -> str:
         if path not in self._names:
-            self._names[path] = self.read(path).name
+            fd = open_regular(path)
+            try:
+                identity = read_identity(fd)
+            finally:
+                os.close(fd)
+            # What is not even that much of a package has nobody's name.
+            self._names[path] = "" if identity is None else identity.nevra
         return self._names[path]
 
-    def read(self, path: str) -> RpmSubject:
-        """The package at a path that ``find`` gave."""
+    def digests(self, path: str) -> Optional[Digests]:
+        """The content of the package at a path that ``find`` gave; None where it is one that cannot be approved, which
+        was put there by another way. Raises UnreadableError."""
         fd = open_regular(path)
         try:
-            return read_rpm(fd, path=path)
+            return read_rpm(fd, path=path).digests
+        except MalformedRpmError:
+            return None
         finally:
             os.close(fd)
 
@@ -184,15 +193,17 @@ class Repository:
             raise UnreadableError(f"cannot be put in place: {error.strerror}", path=path) from None
         self._files.setdefault(os.path.basename(path), []).append(path)
 
-    def copy(self, fd: int, name: str) -> Tuple[int, str]:
-        """A synced copy of the file at ``fd`` that nobody else writes to: a descriptor to read it by, and its path."""
+    def copy(self, fd: int, name: str, limit: int) -> Tuple[int, str]:
+        """A synced copy of the file at ``fd`` that nobody else writes to: a descriptor to read it by, and its path.
+
+        Of what is longer than ``limit`` bytes no more than that is copied, and what somebody appends meanwhile not.
+        """
         path = os.path.join(self.workspace(), f"{name}.part")
         copy = -1
         try:
             copy = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
             with os.fdopen(copy, "wb", closefd=False) as stream:
-                # What somebody appends meanwhile is not waited for.
-                for data in _chunks(fd, os.fstat(fd).st_size):
+                for data in _chunks(fd, min(limit, os.fstat(fd).st_size)):
                     stream.write(data)
             os.fchmod(copy, 0o644)
             os.fsync(copy)
@@ -201,6 +212,11 @@ class Repository:
                 os.close(copy)
             raise UnreadableError(f"cannot be copied: {error.strerror}", path=path) from None
         return copy, path
+
+    def discard(self, path: str) -> None:
+        """Remove a copy; one that has been put in place is not there any more."""
+        if os.path.lexists(path):
+            self._call(os.unlink, path)
 
     def _clear(self) -> None:
         """Empty the folder ASIDE, but for what says that the metadata are not finished."""

@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from typing import Callable, ContextManager, Dict, List, Mapping, Optional, Sequence
 
 from multisig.bundle import MAX_BUNDLE, SUFFIX, Attestation, Bundle, encode
-from multisig.errors import MalformedRpmError, ToolError, UnreadableError, UsageError
+from multisig.errors import IndexFormatError, MalformedRpmError, ToolError, UnreadableError, UsageError
 from multisig.gate import Gate, Package
 from multisig.held import Find, Look
 from multisig.indexing import gather, put_index
-from multisig.merging import Dropped, Graded, Grader
+from multisig.merging import Dropped, Graded, Grader, Pool
 from multisig.openpgp import Engine
 from multisig.policy import Policy
 from multisig.publishing.candidates import Content, check_by_rpm, in_order, read_contents
@@ -183,26 +183,21 @@ class Publisher:
                 self._report.dropped.append(Dropped(shown, "", error.message))
                 continue
             try:
-                copy, made = self._repository.copy(uploaded, f"{package.key}-{number}")
+                copy, made = self._repository.copy(uploaded, f"{package.key}-{number}", content.longest + 1)
             finally:
                 os.close(uploaded)
             try:
                 verdict = self._judge(gate, package, content, copy, made, source)
+                if verdict.accepted:
+                    self._place(made, verdict, content, evidence)
+                    return True
             except (MalformedRpmError, ToolError) as error:
                 self._report.dropped.append(Dropped(shown, "", error.message))
                 continue
             finally:
                 os.close(copy)
-            if verdict.accepted:
-                place = self._repository.room(content.nevra)
-                if place is None:
-                    self._drop(content, f"other packages are published as {file_name(content.nevra)}")
-                    return True
-                self._repository.place(made, place, evidence.bundle(content.nevra, content.digests).bundle)
-                # The gate stops where the rules are satisfied; whoever reads the report wants to know of all.
-                everybody = evidence.signers(content.nevra, content.digests)
-                self._report.published.append(verdict._replace(signers=everybody))
-                return True
+                # All the copies of junk together could fill the disk.
+                self._repository.discard(made)
             if verdict.code in _OF_THE_FILE:
                 self._report.dropped.append(Dropped(shown, "", verdict.message))
             else:
@@ -210,6 +205,16 @@ class Publisher:
         if refused is not None:
             self._hold(content, refused, evidence)
         return False
+
+    def _place(self, made: str, verdict: Verdict, content: Content, evidence: Evidence) -> None:
+        place = self._repository.room(content.nevra)
+        if place is None:
+            self._drop(content, f"other packages are published as {file_name(content.nevra)}")
+            return
+        self._repository.place(made, place, evidence.bundle(content.nevra, content.digests).bundle)
+        # The gate stops where the rules are satisfied; whoever reads the report wants to know of all.
+        everybody = evidence.signers(content.nevra, content.digests)
+        self._report.published.append(verdict._replace(signers=everybody))
 
     def _judge(
         self, gate: Gate, package: Package, content: Content, copy: int, made: str, source: "_Source"
@@ -227,8 +232,11 @@ class Publisher:
         path = self._repository.find(content.nevra)
         if path is None:
             return False
-        if self._repository.read(path).digests == content.digests:
+        published = self._repository.digests(path)
+        if published == content.digests:
             self._report.known += len(content.paths)
+        elif published is None:
+            self._drop(content, f"{path} is published already, and is no package that could be approved")
         else:
             self._drop(content, f"{path} is published already, with another content of {content.nevra}")
         return True
@@ -253,10 +261,11 @@ class Publisher:
         present = []
         for name in sorted(evidence.names):
             path = self._repository.find(name)
-            if path is None:
+            digests = None if path is None else self._repository.digests(path)
+            if path is None or digests is None:
                 continue
             present.append(name)
-            fitted = evidence.bundle(name, self._repository.read(path).digests)
+            fitted = evidence.bundle(name, digests)
             if fitted.bundle.attestations and self._repository.write_bundle(path, fitted.bundle) and name not in new:
                 self._report.extended.append(name)
             if fitted.statements_left_out or fitted.signatures_left_out:
@@ -273,9 +282,26 @@ class Publisher:
         if self._repository.changed:
             aside = self._repository.fresh_folder()
             made = build_metadata(self._repository.path, aside)
-            put_index(aside, gather(self._repository.path).attestations, now=self._now)
+            self._put_index(aside)
             install_metadata(made, self._repository.path)
         self._repository.finished()
+
+    def _put_index(self, folder: str) -> None:
+        """Put the index into the metadata in ``folder``. Where it were too large, it holds only what counts: what
+        uploaders have added that is nobody's lies beside the packages, and does not keep others from publishing."""
+        everything = gather(self._repository.path).attestations
+        try:
+            put_index(folder, everything, now=self._now)
+        except IndexFormatError:
+            put_index(folder, self._counting(everything), now=self._now)
+
+    def _counting(self, attestations: Sequence[Attestation]) -> List[Attestation]:
+        offered = Pool()
+        for number, item in enumerate(attestations):
+            # Each is a source of its own: what is false in one says nothing of another.
+            offered.add(Bundle((item,)), f"attestation {number}")
+        graded = Grader(self._policy, self._engine, self._pool, now=self._now).grade(offered)
+        return [Attestation(item.text, tuple(word.armored for word in item.words)) for item in graded if item.words]
 
 
 class _Source:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Iterator, List, Tuple
 
@@ -119,11 +120,13 @@ class Uploads:
                 below = os.open(folder, _FOLDER, dir_fd=here)
                 os.close(here)
                 here = below
+            found = []
             with os.scandir(here) as entries:
-                return sorted(
-                    (entry.name, entry.stat(follow_symlinks=False).st_mode)
-                    for entry in entries
-                    if not entry.name.startswith(".")
-                )
+                for entry in entries:
+                    # What was renamed or removed by now takes nothing else with it.
+                    with suppress(FileNotFoundError):
+                        if not entry.name.startswith("."):
+                            found.append((entry.name, entry.stat(follow_symlinks=False).st_mode))
+            return sorted(found)
         finally:
             os.close(here)

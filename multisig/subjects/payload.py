@@ -30,18 +30,31 @@ _TRAILER = b"TRAILER!!!"
 _HEX = frozenset(b"0123456789abcdefABCDEF")
 _READ = 1 << 20
 _WORTH_A_THREAD = 8 << 20
+# What rpm's archive has beside contents, for each member and as a whole, and more.
+_AROUND_MEMBER, _AROUND_ARCHIVE = 256, 64 << 10
 _PAYLOADDIGEST, _PAYLOADDIGESTALGO = 5092, 5093
+
+
+def longest_file(subject: RpmSubject) -> int:
+    """How long the package's file can be in bytes, by its signed file list; a payload that is longer is no payload.
+
+    Twice its archive: no compressor makes much more than that of anything, unless it is fed with empty blocks.
+    """
+    files = subject.files
+    archive = sum(files.sizes) + sum(map(len, files.paths)) + sum(map(len, files.targets))
+    return subject.payload_offset + 2 * (archive + _AROUND_MEMBER * len(files.paths)) + _AROUND_ARCHIVE
 
 
 def hash_payload(fd: int, subject: RpmSubject, *, path: str = "", progress: Optional[Progress] = None) -> str:
     """SHA-256 (hex) of the compressed payload: all bytes after the header. ``progress`` is told of bytes as they pass.
 
-    Raises PayloadMismatchError where the header names another SHA-256 for it (rpm would stop there, midway), or the
-    payload's magic is not the compressor's.
+    Raises PayloadMismatchError where the header names another SHA-256 for it (rpm would stop there, midway), the
+    payload's magic is not the compressor's, or it is longer than its files could make it, before it is read.
     """
     digest = hashlib.sha256()
     offset = subject.payload_offset
     try:
+        _check_length(fd, subject)
         check_magic(fd, offset, subject.compressor)
         while True:
             data = os.pread(fd, _READ, offset)
@@ -75,6 +88,7 @@ def prove_payload(fd: int, subject: RpmSubject, *, path: str = "", progress: Opt
     are read. Raises PayloadMismatchError, or UnreadableError where the disk fails.
     """
     try:
+        _check_length(fd, subject)
         chunks = decompressed(fd, subject.payload_offset, subject.compressor, progress=progress)
         if sum(subject.files.sizes) > _WORTH_A_THREAD:
             chunks = prefetched(chunks)
@@ -83,6 +97,13 @@ def prove_payload(fd: int, subject: RpmSubject, *, path: str = "", progress: Opt
         raise UnreadableError(f"cannot be read: {error.strerror}", path=path or None) from None
     except MalformedRpmError as error:
         raise (error.at(path) if path else error) from None
+
+
+def _check_length(fd: int, subject: RpmSubject) -> None:
+    longest, length = longest_file(subject), os.fstat(fd).st_size
+    if length > longest:
+        expected = f"a file of at most {longest} bytes"
+        raise PayloadMismatchError("the payload is longer than its files could make it", expected=expected, got=length)
 
 
 def _named_digest(subject: RpmSubject) -> Optional[str]:

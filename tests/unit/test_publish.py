@@ -19,6 +19,7 @@ from fixtures.rpmedit import STRING_ARRAY, Rpm
 from fixtures.rpmjudge import judged
 from fixtures.running import run
 from fixtures.tamper import tamper_payload, tampered_script
+from multisig import index
 from multisig.bundle import MAX_BUNDLE, Attestation, Bundle, encode, parse
 from multisig.errors import UnreadableError
 from multisig.publishing import createrepo
@@ -27,6 +28,7 @@ from multisig.publishing.evidence import LONG
 from multisig.publishing.repository import ASIDE, BATCHES, Repository, file_name
 from multisig.publishing.uploads import Uploads
 from multisig.statement import Subject, statement_id
+from multisig.unpack import unpacked
 from tests.unit.cli_bench import NEVRA, Bench, call, one_line
 from tests.unit.core import digests, statement
 
@@ -384,6 +386,115 @@ def test_an_uploader_who_sends_too_much_starves_nobody_else(server: Server, monk
     assert "00.msig" not in reasons(done)
 
 
+def test_a_signed_header_over_an_endless_payload_is_neither_read_nor_copied(server: Server) -> None:
+    """A file with a hole of a tebibyte takes its uploader no time, and whoever reads or copies it for ever."""
+    forged = Rpm.read(server.bench.rpm)
+    for tag in (5092, 5093, 5097):  # digests of the payload, which nobody signs
+        forged.remove(tag)
+    endless = server.upload("evil/hello.rpm", b"")
+    forged.write(endless)
+    os.truncate(endless, 1 << 40)
+    server.upload("joanna/hello.rpm.msig", server.bench.bundle("marek", "joanna"))
+    done = server.publish()
+    assert (names(done["published"]), set(reasons(done))) == ([], {"hello.rpm"})
+    server.hello("marek")
+    assert names(server.publish()["published"]) == [NEVRA]
+
+
+def test_a_file_that_grows_after_it_was_looked_at_is_not_copied_for_ever(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = server.hello("who", "marek", "joanna")
+    genuine = Repository.copy
+
+    def grown(self: Repository, fd: int, name: str, limit: int) -> Any:
+        os.truncate(path, 1 << 40)
+        return genuine(self, fd, name, limit)
+
+    monkeypatch.setattr(Repository, "copy", grown)
+    done = server.publish()
+    assert (done["published"], set(reasons(done))) == ([], {"hello.rpm"})
+
+
+def test_copies_of_junk_do_not_pile_up_on_the_disk(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(3):
+        tamper_payload(server.bench.rpm, server.upload(f"evil/{number}.rpm", b""))
+    server.hello("who", "marek", "joanna")
+    genuine = Repository.copy
+    seen: List[int] = []
+
+    def counted(self: Repository, fd: int, name: str, limit: int) -> Any:
+        seen.append(len(list(Path(self.path).rglob("*.part"))))
+        return genuine(self, fd, name, limit)
+
+    monkeypatch.setattr(Repository, "copy", counted)
+    server.publish()
+    assert seen and set(seen) == {0}
+
+
+def test_a_file_in_the_repository_that_could_not_be_approved_keeps_nobody_from_publishing(server: Server) -> None:
+    """Whoever uploads something of its name would stop everybody's packages for good."""
+    odd = Rpm.read(server.bench.rpm)
+    odd.add(4_000_000, STRING_ARRAY, ["of a tag that nobody knows"])
+    server.repo.mkdir()
+    odd.write(server.repo / FILE)
+    server.upload("evil/any.msig", server.bench.bundle("rafal"))
+    server.publish()
+    server.hello("marek", "marek", "joanna")
+    done = server.publish()
+    assert done["published"] == [] and (server.repo / FILE).read_bytes() == odd.pack()
+    assert reasons(done)["hello.rpm"].endswith("is published already, and is no package that could be approved")
+
+
+def test_a_file_that_vanishes_while_its_folder_is_listed_takes_nothing_else_with_it(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.hello("marek", "marek", "joanna")
+    gone = server.upload("marek/0.rpm", b"")
+    genuine = os.scandir
+
+    class Slow:
+        """Lists what was there, and by then one is gone."""
+
+        def __init__(self, folder: Any) -> None:
+            with genuine(folder) as entries:
+                self.entries = list(entries)
+            if any(entry.name == gone.name for entry in self.entries):
+                gone.unlink(missing_ok=True)
+
+        def __enter__(self) -> Any:
+            return iter(self.entries)
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", Slow)
+        uploads = Uploads(str(server.incoming))
+        found = uploads.scan()
+        uploads.close()
+    assert not gone.exists()
+    assert (found.rpms, found.bundles, found.refused) == (("marek/hello.rpm",), ("marek/hello.rpm.msig",), ())
+
+
+def test_junk_that_would_make_the_index_too_large_is_left_out_of_it(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a little beside each package uploaders could keep the metadata from ever being made again."""
+    monkeypatch.setattr(index, "MAX_INDEX", 6_000)
+    (whole,) = parse(server.bench.bundle("marek", "joanna")).attestations
+    stranger = server.bench.people.sign("compromised", data=whole.statement.encode())
+    content = judged(server.bench.rpm.read_bytes()).digests
+    texts = [statement(Subject(NEVRA, content), source=f"https://example.org/{number}") for number in range(8)]
+    server.upload("evil/junk.msig", encode(Bundle(tuple(Attestation(text, (stranger,)) for text in texts))))
+    server.hello("marek", "marek", "joanna")
+    assert names(server.publish()["published"]) == [NEVRA]
+    assert len((server.repo / f"{FILE}.msig").read_bytes()) > 6_000
+    (path,) = (server.repo / "repodata").glob("*-multisig.jsonl.zst")
+    (found,) = index.attestations(unpacked(str(path)), lambda _: None)
+    assert (found.statement, set(found.signatures)) == (whole.statement, set(whole.signatures))
+
+
 def test_what_is_no_package_or_bundle_is_refused_by_name(server: Server) -> None:
     outside = server.bench.write("outside.rpm", server.bench.rpm.read_bytes())
     server.hello("good", "marek", "joanna")
@@ -428,9 +539,9 @@ def test_a_file_that_changes_between_the_looks_is_not_published(
     path = server.hello("who", "marek", "joanna")
     genuine = Repository.copy
 
-    def swapped(self: Repository, fd: int, name: str) -> Any:
+    def swapped(self: Repository, fd: int, name: str, limit: int) -> Any:
         path.write_bytes(other)
-        return genuine(self, fd, name)
+        return genuine(self, fd, name, limit)
 
     monkeypatch.setattr(Repository, "copy", swapped)
     done = server.publish()

@@ -6,6 +6,8 @@ Payload digests and sizes in both headers are made to fit, so that only the cont
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional
 
 import pytest
@@ -15,9 +17,10 @@ from hypothesis import strategies as st
 from fixtures.cpio import Member, write_cpio
 from fixtures.rpmedit import COMPRESSORS, INT64, Rpm
 from fixtures.rpmjudge import digest, edited, having, judged, proven
-from multisig.errors import MalformedRpmError
+from multisig.errors import MalformedRpmError, PayloadMismatchError
 from multisig.subjects import payload
 from multisig.subjects.decompress import decompressed
+from multisig.subjects.rpm import read_rpm
 from tests.unit.rpm_samples import (
     NAMED_COMPRESSORS,
     built,
@@ -48,6 +51,19 @@ def empty(packages: List[Rpm]) -> Rpm:
 def by_compressor(everything: Rpm) -> Dict[str, Rpm]:
     """The same package with each compressor."""
     return {name: recompressed(everything, name) for name in NAMED_COMPRESSORS}
+
+
+@pytest.mark.parametrize("look", [payload.hash_payload, payload.prove_payload])
+def test_a_payload_longer_than_its_files_could_make_it_is_not_read(
+    everything: Rpm, tmp_path: Path, look: Callable[..., object]
+) -> None:
+    """A hole of a tebibyte costs nothing to make, and hours to read; so do streams of empty blocks."""
+    path = everything.write(tmp_path / "endless.rpm")
+    os.truncate(path, 1 << 40)
+    with path.open("rb") as file:
+        subject = read_rpm(file.fileno())
+        with pytest.raises(PayloadMismatchError, match="longer than its files could make it"):
+            look(file.fileno(), subject)
 
 
 # --- what follows ----------------------------------------------------------------------------------------------------
