@@ -13,7 +13,7 @@ class ContentTraits(NamedTuple):
     """What an RPM holds, as far as rules ask.
 
     ``setuid``: a mode & 06000, or file capabilities. ``scripts``: a scriptlet, trigger or sysusers entry. ``paths`` as
-    in the header, surrogateescape where not UTF-8. ``provides``: names provided or obsoleted.
+    in the header, surrogateescape where not UTF-8. ``provides``: names provided or obsoleted, its own included.
     """
 
     setuid: bool

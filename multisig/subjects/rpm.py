@@ -80,8 +80,11 @@ class RpmSubject:
 
     @cached_property
     def provides(self) -> Tuple[str, ...]:
-        """The names that the package provides or obsoletes."""
-        return self._names(_PROVIDENAME) + self.obsoletes
+        """The names that the package provides or obsoletes; its own is provided whether the header says so or not.
+
+        rpmbuild writes it into the header, and where it is not, solvers add it (libsolv, repo_rpmdb.c, rpmhead2solv).
+        """
+        return (self.package, *self._names(_PROVIDENAME), *self.obsoletes)
 
     @cached_property
     def gains_privileges(self) -> bool:

@@ -11,7 +11,10 @@ from fixtures.building import BUILDERS, Recipe, build
 from fixtures.rpmedit import INT32, STRING, STRING_ARRAY, Rpm, Value
 from fixtures.rpmjudge import Edit, digest, edited, judged, patching, proven, removing, setting
 from multisig.errors import MalformedRpmError
+from multisig.policy.globs import match_name
+from multisig.policy.model import ContentSelector
 from multisig.subjects.tags import GROUPS, TAGS, Klass
+from multisig.traits import rpm_traits
 from tests.unit.rpm_samples import NAMED_COMPRESSORS, NUMBER_OF, built, recompressed, refused_or_different, with_tag
 
 
@@ -191,6 +194,17 @@ def test_sysusers_entries_are_signed_and_count_as_scripts(everything: Rpm, origi
     assert judged(entry).has_scripts
     assert not judged(plain).has_scripts
     assert not judged(edited(plain, providing(name, "", 0))).has_scripts
+
+
+def test_a_package_without_provides_provides_its_name_all_the_same(everything: Rpm) -> None:
+    """Solvers add it; a rule for whatever provides glibc must find a glibc whose header keeps quiet about it."""
+    quiet = edited(everything, removing(1047, 1112, 1113))
+    rule = ContentSelector(False, False, (), ("everything",))
+    for package in (everything, quiet):
+        subject = judged(package)
+        assert subject.provides[0] == "everything"
+        content = rpm_traits(subject, "repo").content
+        assert content is not None and any(match_name(rule.provides, name) for name in content.provides)
 
 
 def add_requirement(name: str, version: str, flags: int) -> Edit:
