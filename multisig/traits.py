@@ -6,7 +6,7 @@ from __future__ import annotations
 import posixpath
 import re
 import stat
-from typing import Optional, Sequence, Tuple
+from typing import AbstractSet, Optional, Sequence, Tuple
 
 from multisig.policy import ContentTraits, Policy, Requirement, Rule, Traits, matching_rules, undecided_rules
 from multisig.subjects.rpm import RpmSubject
@@ -47,10 +47,29 @@ def rpm_traits(subject: RpmSubject, repo: str) -> Traits:
     content = ContentTraits(
         setuid=subject.gains_privileges,
         scripts=subject.has_scripts,
-        paths=tuple(path.decode("utf-8", "surrogateescape") for path in subject.files.paths),
+        paths=tuple(path.decode("utf-8", "surrogateescape") for path in subject.files.paths) + _led_elsewhere(subject),
         provides=subject.provides,
     )
     return Traits(kind="rpm", repo=repo, name=subject.package, obsoletes=subject.obsoletes, content=content)
+
+
+def _led_elsewhere(subject: RpmSubject) -> Tuple[str, ...]:
+    """A path that could be anywhere, where the package has files below what it makes a link itself, as /opt/x/evil
+    with /opt/x a link to /etc/sudoers.d; none where it does not, and none for the links of the merged /usr."""
+    links = frozenset(path for path in _links(subject)[0] if not _USUAL_LINKS.fullmatch(path))
+    if not links:
+        return ()
+    folders = {path.rpartition(b"/")[0] for path in subject.files.paths}
+    return ("/..",) if any(_lies_below(folder, links) for folder in folders) else ()
+
+
+def _lies_below(folder: bytes, links: AbstractSet[bytes]) -> bool:
+    """Whether a folder, or one above it, is one of the links."""
+    while folder:
+        if folder in links:
+            return True
+        folder = folder.rpartition(b"/")[0]
+    return False
 
 
 def package_rules(policy: Policy, subject: RpmSubject, repo: str) -> Tuple[Rule, ...]:

@@ -23,6 +23,8 @@ def kind_of(path: str, forced: Optional[str]) -> Kind:
     fd = open_regular(path)
     try:
         is_rpm = os.pread(fd, len(RPM_LEAD), 0) == RPM_LEAD
+    except OSError as error:
+        raise UnreadableError(f"cannot be read: {error.strerror}", path=path) from None
     finally:
         os.close(fd)
     return Kind.RPM if is_rpm or path.endswith(".rpm") else Kind.FILE

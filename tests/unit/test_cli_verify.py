@@ -292,6 +292,13 @@ def test_a_sound_policy_is_0(bench: Bench) -> None:
     assert "3 signers, 1 group, 4 rules" in ran.out
 
 
+def test_a_file_whose_disk_fails_is_2_and_said_in_json_too(bench: Bench) -> None:
+    broken = "/proc/self/mem"  # a regular file, whose first bytes nobody can read
+    for words in ((broken,), ("--kind", "file", broken), ("--kind", "rpm", broken)):
+        found = bench.verify(*words)
+        assert (found["rc"], found["error"]["code"]) == (2, "unreadable")
+
+
 USAGE: List[Sequence[str]] = [
     ["verify"], ["verify", "--no-such-option", "x"], ["verify", "--kind", "iso", "x"], ["verify", "--pol", "p", "x"],
     ["verify", "--at", "yesterday", "x"], ["verify", "--at", "", "x"], ["verify", "--at", "9999-99-99", "x"],

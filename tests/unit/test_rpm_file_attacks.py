@@ -10,6 +10,8 @@ import pytest
 from fixtures.rpmedit import INT32, INT64, STRING_ARRAY, Rpm, Value
 from fixtures.rpmjudge import Edit, adding, digest, edited, judged, patching, removing, setting
 from multisig.errors import WeakDigestError
+from multisig.policy.globs import path_globs
+from multisig.traits import rpm_traits
 from tests.unit.rpm_samples import NUMBER_OF, at, built, refused, refused_or_different
 
 
@@ -22,6 +24,17 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Rpm:
 def original(everything: Rpm) -> str:
     """The digest of the package as it was built."""
     return digest(everything)
+
+
+def test_a_path_below_a_link_of_the_same_package_could_be_anywhere(everything: Rpm) -> None:
+    """An update of a package whose link is there already writes through it: rules by path must not be led astray."""
+    folder, link = b"/opt/everything/d/", b"/opt/everything/symlink/"
+    dirnames = [link if name == folder else name for name in everything.values(1118)]
+    below = edited(everything, setting(1118, STRING_ARRAY, dirnames))
+    for package, expected in ((everything, False), (below, True)):
+        content = rpm_traits(judged(package), "repo").content
+        assert content is not None and content.paths[0].startswith("/etc")
+        assert path_globs(("/usr/lib/sudo/**", "/boot/*")).match_any(content.paths) is expected
 
 
 FLAG_GHOST = 64  # RPMFILE_GHOST, rpmfiles.h
