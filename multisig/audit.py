@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import List, Mapping, Optional, Sequence, Tuple
 
-from multisig.checking import Case, Checker
+from multisig.checking import Case, Checker, Question
 from multisig.errors import MalformedRpmError, UsageError
 from multisig.openpgp import Engine
 from multisig.policy import Key, Policy, Rule, Signer
@@ -78,15 +78,15 @@ class Auditor:
             return _unknown(package)
         rules = package_rules(self._policy, subject, kept.origin)
         rules = tuple(rule._replace(release=None) for rule in rules)
-        case = self._checker.case(Kind.RPM, subject.name, subject.digests, kept.origin, rules, kept.held)
+        case = self._checker.case(Question(Kind.RPM, subject.name, subject.digests, kept.origin, rules, kept.held))
         self._checker.begin(case)
         return case
 
     def _conclude(self, item: _Asked) -> Verdict:
         subject, case, header = item.package.subject, item.case, UNSEEN
-        if subject is not None and any(rule.signed_by for rule in case.rules):
+        if subject is not None and any(rule.signed_by for rule in case.question.rules):
             found = item.package.signatures
-            header = self._checker.header(case.rules, signed_bytes(subject), found.packets, found.problems)
+            header = self._checker.header(case.question.rules, signed_bytes(subject), found.packets, found.problems)
         return self._checker.verdict(case, case.approvals, header, case.ignored)
 
     def _judge_unread(self, package: Installed) -> Verdict:

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple, Union
+from types import MappingProxyType
+from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
-from multisig.bundle import Bundle
 from multisig.errors import UncheckedSignatureError
 from multisig.evidence import Candidate, Evidence, Objection, Wanted, collect, no_objection
 from multisig.held import Held
@@ -20,25 +20,37 @@ from multisig.verdict import Approval, ReleaseStanding, Verdict, approval, judge
 _Identity = Tuple[str, bytes, str]
 
 
-@dataclass
-class Case:
-    """One subject under judgement. ``problem`` says what was wrong with a bundle that gave no evidence;
-    ``lapsed_count``: a key that has merely expired is as good as any; ``releases``: see verdict.judge. ``bundle`` is
-    what the evidence is from, ``traits`` what the rules were chosen by, ``found`` what came of each signature tried.
+class Question(NamedTuple):
+    """All that is asked of one subject; in one run the same question has the same answer.
+
+    ``digests`` is None while only the package's planned name is known; ``held`` is what may answer it. ``releases``:
+    see verdict.judge; ``objection``: see evidence.Wanted; ``lapsed_count``: a key that has merely expired is as good
+    as any.
     """
 
+    kind: Kind
     name: str
+    digests: Optional[Digests]
     origin: str
     rules: Tuple[Rule, ...]
+    held: Held
+    releases: Mapping[str, ReleaseStanding] = MappingProxyType({})
+    objection: Objection = no_objection
+    lapsed_count: bool = False
+
+
+@dataclass(eq=False, repr=False)
+class Case:
+    """One subject under judgement. ``first``: the signatures that ``begin`` started on. ``traits`` are what the rules
+    were chosen by, ``found`` what came of each signature tried.
+    """
+
+    question: Question
     evidence: Optional[Evidence]
     untried: List[Candidate] = field(default_factory=list)
     approvals: List[Approval] = field(default_factory=list)
     ignored: List[str] = field(default_factory=list)
-    kind: Kind = Kind.RPM
-    problem: Optional[str] = None
-    lapsed_count: bool = False
-    releases: Mapping[str, ReleaseStanding] = field(default_factory=dict)
-    bundle: Optional[Bundle] = None
+    first: Optional[Tuple[Candidate, ...]] = None
     traits: Optional[Traits] = None
     found: List[Tuple[Candidate, Union[Approval, str]]] = field(default_factory=list)
 
@@ -58,34 +70,20 @@ class Checker:
         self._together = engine.verify_together if isinstance(engine, Grouping) else None
         self._checked: "Dict[_Identity, Tuple[Future[List[Checked]], int]]" = {}
 
-    def case(
-        self,
-        kind: Kind,
-        name: str,
-        digests: Optional[Digests],
-        origin: str,
-        rules: Tuple[Rule, ...],
-        held: Held,
-        *,
-        objection: Objection = no_objection,
-        lapsed_count: bool = False,
-    ) -> Case:
-        """What is held of a subject's evidence, sorted by what these rules ask for; nothing of it is verified yet.
-
-        ``digests`` and ``objection``: see evidence.Wanted.
-        """
-        case = Case(name, origin, rules, None, kind=kind, problem=held.problem, lapsed_count=lapsed_count)
-        if held.together is not None:
-            channels = frozenset(rule.channel for rule in rules if rule.channel is not None)
-            wanted = Wanted(kind, name, digests, channels, objection)
-            case.bundle = held.together
-            case.evidence = collect(held.together, self._policy, wanted, self._now, starts=held.starts)
-            case.untried = list(case.evidence.candidates)
-        return case
+    def case(self, question: Question) -> Case:
+        """What is held of a subject's evidence, sorted by what its rules ask for; nothing of it is verified yet."""
+        held = question.held
+        if held.together is None:
+            return Case(question, None)
+        channels = frozenset([rule.channel for rule in question.rules if rule.channel is not None])
+        wanted = Wanted(question.kind, question.name, question.digests, channels, question.objection)
+        evidence = collect(held.together, self._policy, wanted, self._now, starts=held.starts)
+        return Case(question, evidence, list(evidence.candidates))
 
     def begin(self, case: Case) -> None:
         """Start on the signatures that ``verify`` will need first, without waiting for them."""
-        self._start(plan(case.rules, case.approvals, case.untried))
+        case.first = plan(case.question.rules, case.approvals, case.untried)
+        self._start(case.first)
 
     def verify(self, cases: Sequence[Case]) -> None:
         """Try signatures, all subjects' next ones side by side, until the rules are satisfied or none is left."""
@@ -106,7 +104,10 @@ class Checker:
                         case.ignored.append(found)
 
     def _next(self, case: Case) -> Tuple[Candidate, ...]:
-        return tuple(case.untried) if self._thorough else plan(case.rules, case.approvals, case.untried)
+        first, case.first = case.first, None
+        if self._thorough:
+            return tuple(case.untried)
+        return first if first is not None else plan(case.question.rules, case.approvals, case.untried)
 
     def look_beyond(self, case: Case, evidence: Evidence) -> None:
         """Try what no verdict takes: what is beyond the tries of its signer. Changes ``case.found`` alone."""
@@ -117,12 +118,12 @@ class Checker:
         """Whose good signatures are over other content of the same name: the first thing a builder wants to know."""
         counted = {item.signer for item in case.approvals}
         others = tuple(item for item in evidence.others if item.signer not in counted)
-        trying = others if self._thorough else plan(case.rules, case.approvals, others)
+        trying = others if self._thorough else plan(case.question.rules, case.approvals, others)
         self._start(trying)
         found = [(item, self._approval(item, case)) for item in trying]
         case.found += found
         good = dict.fromkeys(item.signer for item, said in found if isinstance(said, Approval))
-        hint = " (multisig diff shows what differs)" if case.kind is Kind.RPM else ""
+        hint = " (multisig diff shows what differs)" if case.question.kind is Kind.RPM else ""
         return tuple(f"{signer}'s signature is over other content{hint}" for signer in good)
 
     def header(
@@ -138,16 +139,18 @@ class Checker:
         self, case: Case, approvals: Sequence[Approval], header: HeaderEvidence, ignored: Sequence[str] = ()
     ) -> Verdict:
         """The case's rules, judged by these approvals and this evidence of its header. Pure."""
-        now = 0 if case.lapsed_count else self._now  # before any key's end, for who could still sign
+        asked = case.question
+        now = 0 if asked.lapsed_count else self._now  # before any key's end, for who could still sign
         return judge(
-            self._policy, case.rules, approvals, name=case.name, origin=case.origin, now=now,
-            evidence=case.evidence, problem=case.problem, header=header, ignored=ignored, releases=case.releases,
+            self._policy, asked.rules, approvals, name=asked.name, origin=asked.origin, now=now,
+            evidence=case.evidence, problem=asked.held.problem, header=header, ignored=ignored,
+            releases=asked.releases,
         )  # fmt: skip
 
     def _approval(self, candidate: Candidate, case: Case) -> "Approval | str":
         group, place = self._checked[_identity(candidate)]
         checked = group.result()[place]
-        return approval(candidate, checked, self._policy, self._now, lapsed_count=case.lapsed_count)
+        return approval(candidate, checked, self._policy, self._now, lapsed_count=case.question.lapsed_count)
 
     def _start(self, candidates: Sequence[Candidate]) -> None:
         """Have the engine verify, in the background, what it has not been given yet in this run."""

@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import operator
 import re
+from functools import lru_cache
 from itertools import accumulate
-from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Protocol
+from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Protocol, Tuple
 
 from multisig.errors import StatementError
 from multisig.statement import MAX_NAME, MAX_SUBJECTS, Digests, Kind, Statement, Subject, parse, statement_id
 
 #: Longer texts are left to the parser, so that every step here is bounded.
 _LONGEST = 4 << 20
+# What stands before the list is short: only a source in it, of at most statement.MAX_SOURCE characters, may be long.
+_HEADS_KEPT = 64
 # Where an RPM statement's list begins. Within a JSON string each quote has a backslash before it, so this cannot be
 # part of one: the first occurrence is the one that counts.
 _LIST_AT = f'"predicateType":"{Kind.RPM.value}","subject":['.encode()
@@ -120,10 +123,20 @@ def _quickly(text: str) -> Optional[Claims]:
     if not all(map(operator.lt, names, names[1:])):
         return None
     try:
-        around = parse((data[:start] + _SAMPLE + _END).decode("ascii"))
+        kind, channel = _around(data[:start])
     except StatementError:
         return None
-    return Claims(around.kind, around.channel, data, statement_id(text), _Located(data, start, names))
+    return Claims(kind, channel, data, statement_id(text), _Located(data, start, names))
+
+
+@lru_cache(maxsize=_HEADS_KEPT)
+def _around(head: bytes) -> Tuple[Kind, str]:
+    """Kind and channel of a canonical statement that begins so, up to its list: most statements begin like others.
+
+    Raises StatementError where nothing canonical does.
+    """
+    around = parse((head + _SAMPLE + _END).decode("ascii"))
+    return around.kind, around.channel
 
 
 class _Parsed:

@@ -36,8 +36,9 @@ def explain(judged: Judged, policy: Policy, path: str) -> Tuple[str, ...]:
 
 
 def _subject(judged: Judged) -> Iterator[str]:
-    kind = {"rpm": "an RPM", "file": "a file", "tree": "a directory tree"}
-    what = "" if judged.case is None else f" is {kind.get(judged.case.kind.word, judged.case.kind.word)}"
+    kinds = {"rpm": "an RPM", "file": "a file", "tree": "a directory tree"}
+    kind = None if judged.case is None else judged.case.question.kind.word
+    what = "" if kind is None else f" is {kinds.get(kind, kind)}"
     yield f"{judged.verdict.name}{what}, from {judged.verdict.origin}"
     if judged.digests is not None:
         yield f"what counts is its content: sha256:{judged.digests.sha256}"
@@ -51,24 +52,24 @@ def _rules(judged: Judged, policy: Policy) -> Iterator[str]:
         return
     yield f"rules of the policy (serial {policy.serial}); all that match have to be satisfied"
     for rule in policy.rules:
-        if rule in case.rules:
+        if rule in case.question.rules:
             yield f'"{rule.name}" matches, and asks for: {decision(rule)}'
         elif case.traits is not None:
             yield f'"{rule.name}" does not match: it {mismatch(rule, case.traits)}'
-    if policy.quorum is not None and any(rule not in policy.rules for rule in case.rules):
+    if policy.quorum is not None and any(rule not in policy.rules for rule in case.question.rules):
         wanted = describe(policy.quorum)
         yield f"policy-quorum ({wanted}) matches: it holds this policy, a part of multisig, or rpm macros"
-    if not case.rules:
+    if not case.question.rules:
         yield "none matches, so it is refused"
 
 
 def _evidence(judged: Judged) -> Iterator[str]:
     """Each statement of the bundle, and each of its signatures."""
     case = judged.case
-    if case is None or not any(rule.require for rule in case.rules):
+    if case is None or not any(rule.require for rule in case.question.rules):
         return
-    if case.bundle is None or case.evidence is None:
-        yield f"evidence: {case.problem or 'no bundle of signatures was found'}"
+    if case.question.held.together is None or case.evidence is None:
+        yield f"evidence: {case.question.held.problem or 'no bundle of signatures was found'}"
         return
     said: Dict[Tuple[int, Optional[int]], List[str]] = {}
     for note in case.evidence.notes:
@@ -77,9 +78,9 @@ def _evidence(judged: Judged) -> Iterator[str]:
     for candidate, found in case.found:
         tried.setdefault(candidate.place, []).append((candidate, found))
     over_this = {candidate.place for candidate in case.evidence.candidates}
-    count = len(case.bundle.attestations)
+    count = len(case.question.held.together.attestations)
     yield f"evidence: {count} statement{'' if count == 1 else 's'} with signatures"
-    for number, attestation in enumerate(case.bundle.attestations):
+    for number, attestation in enumerate(case.question.held.together.attestations):
         yield _statement(attestation, case)
         for text in said.get((number, None), ()):
             yield f"  not used: {text}"
@@ -100,7 +101,7 @@ def _statement(attestation: Attestation, case: Case) -> str:
     others = len(statement.subjects) - 1
     beside = f" and {others} more" if others else ""
     names = [subject.name for subject in statement.subjects]
-    named = case.name if case.name in names else names[0]
+    named = case.question.name if case.question.name in names else names[0]
     return f"{short}, for the channel {statement.channel}: {named}{beside}"
 
 

@@ -3,7 +3,8 @@
 
 Twice for each package. Planned: before anything is downloaded, on the name and repository that the front end intends,
 by the statements and signers of its bundle. At hand: on the very file that rpm is going to open, by its header and
-payload. Only the second decides; nothing of the first is taken for granted in it but signatures already checked.
+payload. Only the second decides; nothing of the first is taken for granted in it but signatures already checked, and
+the answer where the header turns out to ask the very same question.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from types import MappingProxyType
 from typing import Dict, List, Mapping, NamedTuple, Optional, Protocol, Sequence, Set, Tuple
 
 from multisig.bundle import Bundle
-from multisig.checking import Case, Checker
+from multisig.checking import Case, Checker, Question
 from multisig.errors import MalformedRpmError, MetadataError, UnreadableError
 from multisig.evidence import Objection, about, content_variants, no_objection
 from multisig.hand import AtHand, judge_bytes
@@ -49,6 +50,7 @@ from multisig.verdict import (
 )
 
 _NONE: Mapping[str, ReleaseStanding] = MappingProxyType({})
+_NOTHING = Held()
 # Of so many contents of one name all the evidence is told; made-up ones beyond are gone through without the others'.
 _FULL_ATTEMPTS = 8
 
@@ -101,6 +103,7 @@ class Gate:
         self._thorough = thorough
         self._checker = Checker(policy, engine, self._pool, now=now, thorough=thorough)
         self._held: Dict[int, Held] = {}
+        self._accepted: Dict[int, Tuple[Case, Judged]] = {}
         self._looked: Set[Tuple[int, Look]] = set()
         self._repositories = None if releases is None else Repositories(releases, self._release_quorum, now=now)
 
@@ -175,7 +178,7 @@ class Gate:
         """The verdict on a file or tree of these digests, with the bundle that lay beside it."""
         traits = Traits(kind=kind.word, repo=repo, name="", obsoletes=(), content=None)
         held = hold((bundle,) if bundle is not None else ())
-        case = self._checker.case(kind, name, digests, repo, matching_rules(self._policy, traits), held)
+        case = self._checker.case(Question(kind, name, digests, repo, matching_rules(self._policy, traits), held))
         case.traits = traits
         self._checker.verify([case])
         return self._conclude(case, held, digests)
@@ -199,9 +202,8 @@ class Gate:
         """
         rule = quorum_rule(f"quorum for the {kind.word}", kind.word, channel, quorum)
         held = hold((bundle,) if bundle is not None else ())
-        case = self._checker.case(
-            kind, name, digests, name, (rule,), held, objection=objection, lapsed_count=lapsed_count
-        )
+        asked = Question(kind, name, digests, name, (rule,), held, objection=objection, lapsed_count=lapsed_count)
+        case = self._checker.case(asked)
         self._checker.verify([case])
         return self._conclude(case, held, digests)
 
@@ -232,7 +234,7 @@ class Gate:
             if early is not None:
                 judged[package.key] = Judged(early)
                 continue
-            held = self._held.get(package.key, Held())
+            held = self._held.get(package.key, _NOTHING)
             all_of_it = held.together or Bundle(())
             variants[package.key] = content_variants(all_of_it, Kind.RPM, package.nevra)
         attempt = 0
@@ -263,16 +265,20 @@ class Gate:
             contents = variants[package.key]
             digests = contents[attempt] if attempt < len(contents) else None
             decidable = _decidable(rules[package.key])
-            held = self._held.get(package.key, Held())
+            held = self._held.get(package.key, _NOTHING)
             if attempt >= _FULL_ATTEMPTS and held.together is not None and digests is not None:
                 few = about(held.together, package.nevra, digests)
                 held = held._replace(together=few, starts=tuple(range(len(few.attestations))))
-            case = self._checker.case(Kind.RPM, package.nevra, digests, package.repo, decidable, held)
-            case.releases = self._releases(package, decidable)
+            releases = self._releases(package, decidable)
+            asked = Question(Kind.RPM, package.nevra, digests, package.repo, decidable, held, releases)
+            case = self._checker.case(asked)
             self._checker.begin(case)
             cases[package.key] = case
         self._checker.verify(list(cases.values()))
-        return {key: self._conclude(case, self._held.get(key, Held()), None) for key, case in cases.items()}
+        judged = {key: self._conclude(case, self._held.get(key, _NOTHING), None) for key, case in cases.items()}
+        if not self._thorough:
+            self._accepted.update((key, (cases[key], it)) for key, it in judged.items() if it.verdict.accepted)
+        return judged
 
     def _judge_without_evidence(self, package: Package, rules: Tuple[Rule, ...]) -> Optional[Verdict]:
         """The planned packages that no bundle decides: without any rule, or with rules only the header can answer."""
@@ -307,7 +313,7 @@ class Gate:
             return _settled(judged)
         try:
             # What nobody released is not read: it is whatever a mirror sends, and refused by the rules.
-            released = any(standing.good for standing in case.releases.values())
+            released = any(standing.good for standing in case.question.releases.values())
             listing = self._listing(package) if released else None
         except (MetadataError, UnreadableError) as error:
             return _settled(judged.refused(Code(error.code), f"the metadata of {package.repo}: {error}"))
@@ -328,9 +334,13 @@ class Gate:
 
     def _judge_subject(self, subject: RpmSubject, package: Package, rules: Tuple[Rule, ...]) -> Tuple[Case, Judged]:
         """By the evidence for its digests alone: a rule that asks for the header's signature is not satisfied yet."""
-        held = self._held.get(package.key, Held())
-        case = self._checker.case(Kind.RPM, subject.name, subject.digests, package.repo, rules, held)
-        case.releases = self._releases(package, rules)
+        held = self._held.get(package.key, _NOTHING)
+        releases = self._releases(package, rules)
+        asked = Question(Kind.RPM, subject.name, subject.digests, package.repo, rules, held, releases)
+        planned = self._accepted.pop(package.key, None)
+        if planned is not None and planned[0].question == asked:
+            return planned[0], planned[1]._replace(digests=subject.digests)
+        case = self._checker.case(asked)
         case.traits = rpm_traits(subject, package.repo) if self._thorough else None
         self._checker.verify([case])
         return case, self._conclude(case, held, subject.digests)
@@ -356,7 +366,7 @@ class Gate:
     ) -> Tuple[Verdict, Optional[bytes]]:
         rule = quorum_rule("quorum for the release", Kind.RELEASE.word, channel, asked.require)
         held = Held(together=bundle)
-        case = self._checker.case(Kind.RELEASE, SUBJECT, digests, SUBJECT, (rule,), held)
+        case = self._checker.case(Question(Kind.RELEASE, SUBJECT, digests, SUBJECT, (rule,), held))
         self._checker.verify([case])
         judged = self._conclude(case, held, digests)
         return judged.verdict, judged.bundle
@@ -370,7 +380,7 @@ class Gate:
         found = source.fetch(asking, look) if asking else {}
         news = []
         for package in asking:
-            held = self._held.get(package.key, Held())
+            held = self._held.get(package.key, _NOTHING)
             now = extend(held, found.get(package.key, Find()))
             if now is not held:
                 self._held[package.key] = now
@@ -379,7 +389,7 @@ class Gate:
 
     def _conclude(self, case: Case, held: Held, digests: Optional[Digests]) -> Judged:
         verdict = self._checker.verdict(case, case.approvals, UNSEEN, [*held.notes, *case.ignored])
-        wondering = self._thorough or lacks_people(case.rules, verdict)
+        wondering = self._thorough or lacks_people(case.question.rules, verdict)
         if wondering and case.evidence is not None and case.evidence.others:
             verdict = verdict._replace(ignored=verdict.ignored + self._checker.over_other_content(case, case.evidence))
         approvals, looked_at = tuple(case.approvals), case if self._thorough else None

@@ -58,7 +58,7 @@ def judge_bytes(hand: AtHand, judged: Judged, checker: Checker) -> Judged:
     """
     verdict, header, proof = judged.verdict, UNSEEN, ""
     try:
-        if any(rule.signed_by for rule in hand.case.rules):
+        if any(rule.signed_by for rule in hand.case.question.rules):
             header = _header_evidence(hand, checker)
             verdict = checker.verdict(hand.case, judged.approvals, header, verdict.ignored)
         if verdict.code is Code.OK:
@@ -75,16 +75,21 @@ def judge_bytes(hand: AtHand, judged: Judged, checker: Checker) -> Judged:
 
 def _header_evidence(hand: AtHand, checker: Checker) -> HeaderEvidence:
     found = read_header_signatures(hand.fd)
-    return checker.header(hand.case.rules, signed_bytes(hand.subject), found.packets, found.problems)
+    return checker.header(hand.case.question.rules, signed_bytes(hand.subject), found.packets, found.problems)
 
 
 def _prove(hand: AtHand, approvals: Sequence[Approval], header: HeaderEvidence, checker: Checker) -> str:
     """Prove the payload, or find its bytes vouched for: by people's statements, and for rules that ask for the header's
     signature by the digest of the payload in that header, if it gives one. Says which. Raises MalformedRpmError.
+
+    Only for what ``approvals`` and ``header`` have the rules accept.
     """
     payload = hash_payload(hand.fd, hand.subject, progress=hand.progress)
     vouching = [item for item in approvals if item.payload == payload]
-    if checker.verdict(hand.case, vouching, header if names_payload(hand.subject) else UNSEEN).accepted:
+    bound = header if header is UNSEEN or names_payload(hand.subject) else UNSEEN
+    # All that the verdict rests on vouches for them: no need to judge the same once more.
+    everything = len(vouching) == len(approvals) and bound is header
+    if everything or checker.verdict(hand.case, vouching, bound).accepted:
         who = ", ".join(dict.fromkeys(item.signer for item in vouching)) or "the signed header"
         return f"its bytes are those that {who} vouched for"
     prove_payload(hand.fd, hand.subject, progress=hand.progress)

@@ -72,9 +72,16 @@ def _lies_below(folder: bytes, links: AbstractSet[bytes]) -> bool:
     return False
 
 
+def _traits_outside(subject: RpmSubject, repo: str) -> Traits:
+    """The same for a policy that asks nothing about content."""
+    return planned_traits(subject.package, subject.obsoletes, repo)
+
+
 def package_rules(policy: Policy, subject: RpmSubject, repo: str) -> Tuple[Rule, ...]:
     """All rules that a package at hand has to satisfy, by its own header."""
-    rules = matching_rules(policy, rpm_traits(subject, repo))
+    # What no rule asks about need not be worked out.
+    traits = rpm_traits if policy.looks_at_content else _traits_outside
+    rules = matching_rules(policy, traits(subject, repo))
     # A rule that only guards the policy adds to those that match; it never stands in for one.
     return rules + guarding_rules(policy, subject) if rules else ()
 

@@ -133,6 +133,11 @@ class Policy:
     sha256: str
 
     @cached_property
+    def looks_at_content(self) -> bool:
+        """Whether any rule is chosen by what a package holds."""
+        return any(rule.content is not None for rule in self.rules)
+
+    @cached_property
     def keys_by_id(self) -> Mapping[str, Tuple[Tuple[Signer, Key], ...]]:
         """Whose keys have a part for signing with a key id (16 digits, upper case), in the policy's order."""
         found: Dict[str, List[Tuple[Signer, Key]]] = {}

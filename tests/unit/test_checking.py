@@ -9,9 +9,10 @@ from typing import List, Optional, Sequence, Tuple
 import pytest
 
 from multisig.bundle import Attestation, Bundle
-from multisig.checking import Case, Checker
+from multisig.checking import Case, Checker, Question
 from multisig.errors import EngineError
 from multisig.evidence import Wanted, collect
+from multisig.held import Held
 from multisig.openpgp import Checked, Outcome, PublicKey, Signature
 from multisig.statement import Kind
 from tests.unit.core import (
@@ -56,8 +57,10 @@ ONE, ANOTHER = statement(), statement(source="git+https://example.org/hello@1")
 
 
 def case(*attestations: Attestation) -> Case:
-    evidence = collect(Bundle(attestations), POLICY, Wanted(Kind.RPM, NEVRA, digests(), frozenset({CHANNEL})), NOW)
-    return Case(NEVRA, "current", POLICY.rules, evidence, list(evidence.candidates))
+    bundle = Bundle(attestations)
+    evidence = collect(bundle, POLICY, Wanted(Kind.RPM, NEVRA, digests(), frozenset({CHANNEL})), NOW)
+    question = Question(Kind.RPM, NEVRA, digests(), "current", POLICY.rules, Held(together=bundle))
+    return Case(question, evidence, list(evidence.candidates))
 
 
 def check(engine: FakeEngine, *cases: Case) -> List[List[str]]:
