@@ -91,6 +91,18 @@ def test_a_plan_that_was_accepted_is_no_approval_of_the_file(hello: Rpm) -> None
     assert code(at_hand(other, gate=gate, source=source)) is Code.CONTENT_MISMATCH
 
 
+def test_a_plan_that_was_accepted_answers_no_rule_that_only_the_header_chose(hello: Rpm) -> None:
+    everything = ContentSelector(setuid=False, scripts=False, paths=("/**",), provides=())
+    by = policy(rule(leaf(1)), rule(leaf(4), name="strict", content=everything))
+    gate = Gate(by, FakeEngine(), now=NOW, workers=2)
+    source = FakeSource({1: signed(hello, *PEOPLE[:3])})
+    (first,) = gate.judge_planned([planned()], source)
+    assert first.verdict.accepted
+    found = at_hand(hello, gate=gate, source=source)
+    assert code(found) is Code.BELOW_THRESHOLD
+    assert [outcome.rule for outcome in found.verdict.rules if not outcome.satisfied] == ["strict"]
+
+
 @pytest.mark.parametrize("outcome", set(Outcome) - {Outcome.GOOD})
 def test_a_signature_that_is_not_good_does_not_count(hello: Rpm, outcome: Outcome) -> None:
     engine = FakeEngine({"marek": outcome})
