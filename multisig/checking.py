@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
+from multisig.bundle import Bundle
 from multisig.errors import UncheckedSignatureError
 from multisig.evidence import Candidate, Evidence, Objection, Wanted, collect, no_objection
 from multisig.held import Held
@@ -53,6 +54,11 @@ class Case:
     first: Optional[Tuple[Candidate, ...]] = None
     traits: Optional[Traits] = None
     found: List[Tuple[Candidate, Union[Approval, str]]] = field(default_factory=list)
+
+    @property
+    def bundle(self) -> Optional[Bundle]:
+        """What the evidence is from."""
+        return self.question.held.together
 
 
 class Checker:

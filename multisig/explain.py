@@ -68,7 +68,7 @@ def _evidence(judged: Judged) -> Iterator[str]:
     case = judged.case
     if case is None or not any(rule.require for rule in case.question.rules):
         return
-    if case.question.held.together is None or case.evidence is None:
+    if case.bundle is None or case.evidence is None:
         yield f"evidence: {case.question.held.problem or 'no bundle of signatures was found'}"
         return
     said: Dict[Tuple[int, Optional[int]], List[str]] = {}
@@ -78,9 +78,9 @@ def _evidence(judged: Judged) -> Iterator[str]:
     for candidate, found in case.found:
         tried.setdefault(candidate.place, []).append((candidate, found))
     over_this = {candidate.place for candidate in case.evidence.candidates}
-    count = len(case.question.held.together.attestations)
+    count = len(case.bundle.attestations)
     yield f"evidence: {count} statement{'' if count == 1 else 's'} with signatures"
-    for number, attestation in enumerate(case.question.held.together.attestations):
+    for number, attestation in enumerate(case.bundle.attestations):
         yield _statement(attestation, case)
         for text in said.get((number, None), ()):
             yield f"  not used: {text}"

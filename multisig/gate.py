@@ -339,7 +339,7 @@ class Gate:
         asked = Question(Kind.RPM, subject.name, subject.digests, package.repo, rules, held, releases)
         planned = self._accepted.pop(package.key, None)
         if planned is not None and planned[0].question == asked:
-            return planned[0], planned[1]._replace(digests=subject.digests)
+            return planned[0], self._concluded(planned[0], held, subject.digests, planned[1].verdict)
         case = self._checker.case(asked)
         case.traits = rpm_traits(subject, package.repo) if self._thorough else None
         self._checker.verify([case])
@@ -392,6 +392,10 @@ class Gate:
         wondering = self._thorough or lacks_people(case.question.rules, verdict)
         if wondering and case.evidence is not None and case.evidence.others:
             verdict = verdict._replace(ignored=verdict.ignored + self._checker.over_other_content(case, case.evidence))
+        return self._concluded(case, held, digests, verdict)
+
+    def _concluded(self, case: Case, held: Held, digests: Optional[Digests], verdict: Verdict) -> Judged:
+        """A verdict with what it rests on."""
         approvals, looked_at = tuple(case.approvals), case if self._thorough else None
         if looked_at is not None and looked_at.evidence is not None:
             self._checker.look_beyond(looked_at, looked_at.evidence)
