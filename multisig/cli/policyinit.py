@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 import time
-from typing import List
+from typing import Callable, List, Optional, Tuple
 
 from multisig import paths
 from multisig.errors import UnreadableError, UsageError
@@ -15,6 +16,10 @@ from multisig.files import read_bounded, read_if_there, write_new
 from multisig.openpgp.keyfiles import MAX_FILE
 from multisig.policyinit import Draft, draft
 from multisig.text import plain
+from multisig.vendorkeys import Repository
+
+#: Of the system at a root, by another dnf.conf where one is given: its repositories by id, and dnf's warnings.
+ReadRepositories = Callable[[str, Optional[str]], Tuple[Tuple[Repository, ...], Tuple[str, ...]]]
 
 
 def run(options: argparse.Namespace) -> int:
@@ -22,18 +27,28 @@ def run(options: argparse.Namespace) -> int:
     policy = policy_path(options.policy, options.root)
     if os.path.lexists(policy):
         raise UsageError("there is a policy already, and it stays as it is; move it away for a new one", path=policy)
-    try:
-        from multisig.dnf4.repositories import read_repositories
-    except ImportError as error:
-        message = f"policy init reads dnf's repositories by dnf 4's own library, which cannot be used here: {error}"
-        raise UsageError(f"{message}; install python3-dnf") from None
-    repositories, said = read_repositories(options.root, options.config)
+    repositories, said = _reader()(options.root, options.config)
     for line in said:
         print(f"multisig: dnf: {plain(line)}", file=sys.stderr)
     drafted = draft(repositories, lambda path: _read(path, options.root), int(time.time()))
     _write(policy, drafted)
     print("\n".join(plain(line) for line in _told(policy, drafted)))
     return 0
+
+
+def _reader() -> ReadRepositories:
+    """dnf 4's own reading of its configuration, or dnf 5's where dnf 4's library is not there; they find the same."""
+    reasons = []
+    for module in ("multisig.dnf4.repositories", "multisig.dnf5.repositories"):
+        try:
+            read: ReadRepositories = importlib.import_module(module).read_repositories
+            return read
+        except ImportError as error:
+            reasons.append(str(error))
+    raise UsageError(
+        "policy init reads dnf's repositories by the library of dnf 4 or of dnf 5, and neither can be used here:"
+        f" {'; '.join(reasons)}; install python3-dnf or python3-libdnf5"
+    )
 
 
 def policy_path(policy: str, root: str) -> str:

@@ -17,7 +17,7 @@ from multisig.vendorkeys import Repository
 
 
 def read_repositories(root: str = "/", config: Optional[str] = None) -> Tuple[Tuple[Repository, ...], Tuple[str, ...]]:
-    """All repositories, enabled or not, in dnf's order, and what dnf had to say while it read them.
+    """All repositories, enabled or not, sorted by their ids, and what dnf had to say while it read them.
 
     ``root``: of another system, whose own dnf.conf, repository files and variables are read where it has them, as with
     dnf's ``--installroot``. ``config``: another dnf.conf, as with dnf's ``--config``; its ``reposdir`` then says where
@@ -30,13 +30,13 @@ def read_repositories(root: str = "/", config: Optional[str] = None) -> Tuple[Tu
     try:
         with dnf.Base(_configuration(root, config)) as base:
             base.read_all_repos()
-            found = tuple(_repository(repo) for repo in base.repos.values())
+            found = [_repository(repo) for repo in base.repos.values()]
     except (dnf.exceptions.Error, OSError, RuntimeError, ValueError) as error:
         raise UsageError(f"dnf cannot read its configuration: {error}", path=config) from None
     finally:
         logger.removeHandler(said)
         logger.propagate = propagates
-    return found, tuple(said.lines)
+    return tuple(sorted(found, key=lambda repository: repository.id)), tuple(said.lines)
 
 
 def _configuration(root: str, config: Optional[str]) -> "dnf.conf.Conf":

@@ -27,6 +27,10 @@ def test_dnf5(tmp_path: Path) -> None:
     run_tests("forky", [f"{inside}/dnf5.py", f"{inside}/dnf5_repositories.py"], tmp_path)
 
 
+def test_the_first_policy_by_the_library_of_dnf5(tmp_path: Path) -> None:
+    run_tests("forky", ["tests/chroot/inside/firstpolicy.py"], tmp_path)
+
+
 @pytest.mark.parametrize("release", ["trixie", "forky"])
 def test_the_plugin_for_rpm(release: str, tmp_path: Path) -> None:
     run_tests(release, ["tests/e2e/test_rpm_plugin.py"], tmp_path)

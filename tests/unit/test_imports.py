@@ -18,7 +18,7 @@ COMMANDS = sorted(module.name for module in pkgutil.iter_modules(cli.__path__))
 _WITHOUT = """
 import importlib, sys
 sys.path.insert(0, {checkout!r})
-for name in ("rpm", "dnf", "libdnf", "hawkey", "rich", "jinja2", "gnupg", "yaml", "jsonschema", "pysequoia"):
+for name in ("rpm", "dnf", "libdnf", "libdnf5", "hawkey", "rich", "jinja2", "gnupg", "yaml", "jsonschema", "pysequoia"):
     sys.modules[name] = None  # import raises ModuleNotFoundError
 for name in {names!r}:
     importlib.import_module("multisig.cli." + name)
