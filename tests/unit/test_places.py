@@ -121,8 +121,11 @@ def test_the_place_is_where_a_reader_of_both_would_find_it(everything: Rpm, pref
 
 
 def reversed_members(package: Rpm) -> Rpm:
+    """The other way round, but for the names of hard links, which stand together and in their order."""
     copy = edited(package)
-    copy.set_members(copy.members[::-1])
+    linked = [member for member in copy.members if member.nlink > 1]
+    others = [member for member in copy.members if member.nlink == 1]
+    copy.set_members([*linked, *others[::-1]])
     copy.fix_payload_digest()
     return copy
 
