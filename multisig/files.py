@@ -9,7 +9,7 @@ import os
 import stat
 import tempfile
 from contextlib import contextmanager, suppress
-from typing import BinaryIO, Iterator, Optional, Tuple
+from typing import BinaryIO, Collection, Iterator, List, Optional, Tuple
 
 from multisig.errors import UnreadableError
 
@@ -108,6 +108,21 @@ def replacing(path: str, *, mode: int = 0o644, alone: bool = False, new: bool = 
         if temporary is not None:
             with suppress(OSError):
                 os.unlink(temporary)
+
+
+def walk(top: str, *, hidden: bool = False, without: Collection[str] = ()) -> Iterator[Tuple[str, List[str]]]:
+    """Each folder from ``top`` down, with the names of what lies in it and is no folder; in one order, without links.
+
+    Passed over are folders of a name in ``without`` and, unless ``hidden``, those whose names begin with a dot. Raises
+    UnreadableError where a folder cannot be read.
+    """
+
+    def fail(error: OSError) -> None:
+        raise UnreadableError(f"cannot be read: {_reason(error)}", path=error.filename)
+
+    for folder, folders, names in os.walk(top, onerror=fail):
+        folders[:] = sorted(name for name in folders if name not in without and (hidden or not name.startswith(".")))
+        yield folder, sorted(names)
 
 
 @contextmanager

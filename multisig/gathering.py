@@ -16,10 +16,10 @@ from typing import Callable, Dict, Iterator, List, Optional, Sequence, Set, Tupl
 
 from multisig.bundle import MAX_BUNDLE, SUFFIX, Attestation, Bundle, encode
 from multisig.errors import BundleError, MultisigError, StatementError, UnreadableError
-from multisig.files import open_regular, read_bounded
+from multisig.files import open_regular, read_bounded, walk
 from multisig.index import RECORD, search
 from multisig.merging import Dropped, Fitted, Graded, fit, sound_parts
-from multisig.metadata import MAX_REPOMD, REPOMD, check_file, parse_repomd
+from multisig.metadata import MAX_REPOMD, REPOMD, check_file, record_of
 from multisig.statement import Kind, Statement, parse
 from multisig.subjects.embedded import read_embedded
 from multisig.subjects.rpm import read_rpm
@@ -69,12 +69,8 @@ class Gatherer:
         return gathered
 
     def _scan(self, folder: str) -> None:
-        def failed(error: OSError) -> None:
-            raise UnreadableError(f"cannot be read: {error.strerror}", path=error.filename)
-
-        for inside, folders, names in os.walk(folder, onerror=failed):
-            folders.sort()
-            for name in sorted(names):
+        for inside, names in walk(folder, hidden=True):
+            for name in names:
                 path = os.path.join(inside, name)
                 bundle = _BUNDLE.match(name)
                 if not _is_file(path):
@@ -169,8 +165,7 @@ def _read(path: str) -> Tuple[str, Optional[bytes]]:
 def _index_of(repomd: str) -> Optional[str]:
     """The index that a repomd.xml names, held against its checksum; None where it names none."""
     folder = os.path.dirname(os.path.dirname(repomd))
-    data = read_bounded(repomd, MAX_REPOMD)
-    record = next((record for record in parse_repomd(data) if record.kind == RECORD), None)
+    record = record_of(read_bounded(repomd, MAX_REPOMD), RECORD)
     if record is None:
         return None
     check_file(folder, record)

@@ -15,10 +15,10 @@ from typing import Iterable, Iterator, List, Optional, Tuple
 from multisig import bundle, index
 from multisig.bundle import MAX_BUNDLE, SUFFIX, Attestation
 from multisig.errors import MalformedRpmError, MultisigError, UnreadableError, UsageError
-from multisig.files import open_regular, read_bounded, read_if_there, write_whole
+from multisig.files import open_regular, read_bounded, read_if_there, walk, write_whole
 from multisig.index import MAX_INDEX, RECORD
 from multisig.merging import Dropped, sound_parts
-from multisig.metadata import MAX_REPOMD, REPOMD, parse_repomd
+from multisig.metadata import MAX_REPOMD, REPOMD, record_of
 from multisig.repomd import NewRecord, with_record
 from multisig.statement import Kind, parse
 from multisig.subjects import Progress
@@ -126,13 +126,8 @@ def _embedded(path: str, shown: str, dropped: List[Dropped]) -> Optional[bytes]:
 
 def _files(repository: str) -> Iterator[str]:
     """The bundles and packages in a repository, in one order. Metadata, and what is hidden, are no part of it."""
-
-    def fail(error: OSError) -> None:
-        raise UnreadableError(f"cannot be read: {error.strerror}", path=error.filename)
-
-    for folder, folders, files in os.walk(repository, onerror=fail):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != os.path.dirname(REPOMD))
-        for name in sorted(files):
+    for folder, names in walk(repository, without=(os.path.dirname(REPOMD),)):
+        for name in names:
             if name.endswith((SUFFIX, _RPM)) and not name.startswith("."):
                 yield os.path.join(folder, name)
 
@@ -147,8 +142,8 @@ def _repomd(repository: str) -> bytes:
 
 def _path_of_index(repository: str, repomd: bytes) -> Optional[str]:
     """Where the index lies that repomd.xml names; None where it names none."""
-    records = {record.kind: record for record in parse_repomd(repomd)}
-    return os.path.join(repository, records[RECORD].location) if RECORD in records else None
+    record = record_of(repomd, RECORD)
+    return None if record is None else os.path.join(repository, record.location)
 
 
 def _unpacked_sha256(path: str) -> Optional[str]:

@@ -93,6 +93,11 @@ def parse_repomd(data: bytes) -> Tuple[Record, ...]:
     return tuple(reader.records)
 
 
+def record_of(repomd: bytes, kind: str) -> Optional[Record]:
+    """The record of one type; None where a repomd.xml has none. Raises what parse_repomd does."""
+    return next((record for record in parse_repomd(repomd) if record.kind == kind), None)
+
+
 class _RepomdReader:
     """Collects ``/repomd/data`` with its checksums and location; whatever else is there binds nothing."""
 

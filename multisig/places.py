@@ -19,8 +19,9 @@ from multisig.fetching import CACHE, Fetcher, Wanted, read_cached
 from multisig.files import read_if_there
 from multisig.gate import Package
 from multisig.held import Find, join
-from multisig.metadata import MAX_REPOMD, REPOMD
-from multisig.searching import Searches, index_record, kept_index
+from multisig.index import RECORD
+from multisig.metadata import MAX_REPOMD, REPOMD, record_of
+from multisig.searching import Searches, kept_index
 
 
 class _Place(Protocol):
@@ -104,7 +105,7 @@ class _Folder:
 
     def index(self) -> Optional[str]:
         repomd = read_if_there(os.path.join(self._path, REPOMD), MAX_REPOMD)
-        record = None if repomd is None else index_record(repomd)
+        record = None if repomd is None else record_of(repomd, RECORD)
         return None if record is None else os.path.join(self._path, record.location)
 
     def bundles(self, names: Sequence[str]) -> Mapping[str, bytes]:
@@ -125,7 +126,7 @@ class _Site:
         path = os.path.join(self._cache, os.path.basename(REPOMD))
         self._fetch(REPOMD, path, MAX_REPOMD)
         repomd = read_cached(path, MAX_REPOMD)
-        record = None if repomd is None else index_record(repomd)
+        record = None if repomd is None else record_of(repomd, RECORD)
         found = None if record is None else kept_index(self._fetcher, None, [self._url], record, self._cache)
         self._has_index = found is not None
         return found

@@ -12,8 +12,8 @@ from multisig.errors import MetadataError, MultisigError
 from multisig.fetching import Fetcher, Wanted
 from multisig.gate import Package
 from multisig.held import Find, join
-from multisig.index import MAX_INDEX, RECORD
-from multisig.metadata import MAX_REPOMD, Record, check_file, parse_repomd
+from multisig.index import MAX_INDEX
+from multisig.metadata import Record, check_file
 from multisig.subjects.prefetch import prefetched
 from multisig.unpack import unpacked
 
@@ -75,13 +75,6 @@ class Indexes:
 def join_all(one: Mapping[int, Find], other: Mapping[int, Find]) -> Mapping[int, Find]:
     """What two looks brought, by Package.key, as one."""
     return {key: join(one.get(key, Find()), other.get(key, Find())) for key in {**one, **other}}
-
-
-def index_record(repomd: bytes) -> Optional[Record]:
-    """The record of the index, where a repomd.xml has one; raises MetadataError."""
-    if len(repomd) > MAX_REPOMD:
-        raise MetadataError("repomd.xml is too large")
-    return next((record for record in parse_repomd(repomd) if record.kind == RECORD), None)
 
 
 def kept_index(

@@ -14,11 +14,11 @@ from typing import Collection, Dict, Iterator, List, Optional, Sequence, Tuple
 from multisig.bundle import MAX_BUNDLE, SUFFIX, Attestation, Bundle, encode
 from multisig.errors import BundleError, MalformedRpmError, MultisigError, UnreadableError
 from multisig.evidence import Evidence as Found
-from multisig.files import open_regular, read_bounded
+from multisig.files import open_regular, read_bounded, walk
 from multisig.index import RECORD, search
 from multisig.index import Found as Indexed
 from multisig.merging import Grader
-from multisig.metadata import REPOMD, check_file, parse_repomd, read_metadata
+from multisig.metadata import REPOMD, check_file, read_metadata, record_of
 from multisig.openpgp import Checked, Engine, PublicKey, Signature
 from multisig.policy import Policy, Rule, publishing_policy
 from multisig.publishing.evidence import Evidence
@@ -106,17 +106,12 @@ class Surveyor:
 
     def files(self) -> List[str]:
         """Every *.rpm below the folder, by its path from there, sorted; folders that begin with a dot left out."""
-        found: List[str] = []
-
-        def failed(error: OSError) -> None:
-            raise UnreadableError(f"cannot be read: {error.strerror}", path=error.filename)
-
-        for inside, folders, names in os.walk(self._folder, onerror=failed):
-            folders[:] = [name for name in folders if not name.startswith(".")]
-            for name in names:
-                if name.endswith(".rpm") and not name.startswith("."):
-                    found.append(os.path.relpath(os.path.join(inside, name), self._folder))
-        return sorted(found)
+        return sorted(
+            os.path.relpath(os.path.join(inside, name), self._folder)
+            for inside, names in walk(self._folder)
+            for name in names
+            if name.endswith(".rpm") and not name.startswith(".")
+        )
 
     def _read(self, file: str) -> _Read:
         path = os.path.join(self._folder, file)
@@ -174,11 +169,11 @@ class Surveyor:
     def _index(self) -> Optional[str]:
         if not os.path.lexists(os.path.join(self._folder, REPOMD)):
             return None
-        records = {record.kind: record for record in parse_repomd(read_metadata(self._folder, self._repo).repomd)}
-        if RECORD not in records:
+        record = record_of(read_metadata(self._folder, self._repo).repomd, RECORD)
+        if record is None:
             return None
-        check_file(self._folder, records[RECORD])
-        return os.path.join(self._folder, records[RECORD].location)
+        check_file(self._folder, record)
+        return os.path.join(self._folder, record.location)
 
     def _batches(self) -> Iterator[str]:
         try:

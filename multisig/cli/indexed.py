@@ -11,7 +11,7 @@ from multisig.errors import MultisigError
 from multisig.files import open_regular
 from multisig.held import Find
 from multisig.index import RECORD, Found, search
-from multisig.metadata import parse_repomd, read_metadata
+from multisig.metadata import read_metadata, record_of
 from multisig.unpack import unpacked
 
 
@@ -61,7 +61,5 @@ class Indexes:
 
 def _index(top: str) -> Optional[str]:
     """Where the index of a repository lies; None where it has none."""
-    for record in parse_repomd(read_metadata(top, top).repomd):
-        if record.kind == RECORD:
-            return os.path.join(top, record.location)
-    return None
+    record = record_of(read_metadata(top, top).repomd, RECORD)
+    return None if record is None else os.path.join(top, record.location)

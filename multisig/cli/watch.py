@@ -18,10 +18,10 @@ from multisig.bundle import SUFFIX
 from multisig.cli.progress import progress
 from multisig.cli.signing import default_ledger
 from multisig.errors import BundleError, IndexFormatError, KeyFormatError, MalformedRpmError, MultisigError, UsageError
-from multisig.files import open_regular, read_bounded
+from multisig.files import open_regular, read_bounded, walk
 from multisig.index import MAX_INDEX
 from multisig.ledger import read_ledger, signed_statements
-from multisig.metadata import MAX_REPOMD, REPOMD, parse_repomd
+from multisig.metadata import MAX_REPOMD, REPOMD, record_of
 from multisig.openpgp import PublicKey, Signer, open_engine, parse_public_key
 from multisig.openpgp.armor import MAX_KEY_FILE
 from multisig.policy import Policy, load_policy
@@ -107,20 +107,15 @@ def _files(path: str) -> Iterator[str]:
     if not os.path.isdir(path):
         yield path
         return
-
-    def fail(error: OSError) -> None:
-        raise UsageError(f"cannot be read: {error.strerror}", path=error.filename)
-
-    for folder, folders, names in os.walk(path, onerror=fail):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
+    for folder, names in walk(path):
+        for name in names:
             if name.endswith((SUFFIX, ".rpm", *_KEY_FILES)) or name.startswith("RPM-GPG-KEY"):
                 yield os.path.join(folder, name)
     repomd = os.path.join(path, REPOMD)
     if os.path.lexists(repomd):
-        for record in parse_repomd(read_bounded(repomd, MAX_REPOMD)):
-            if record.kind == index.RECORD:
-                yield os.path.join(path, record.location)
+        record = record_of(read_bounded(repomd, MAX_REPOMD), index.RECORD)
+        if record is not None:
+            yield os.path.join(path, record.location)
 
 
 def _look(path: str, top: str, watcher: Watcher, notes: List[str]) -> List[Tuple[PublicKey, str]]:

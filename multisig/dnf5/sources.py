@@ -14,9 +14,10 @@ from multisig.errors import MetadataError
 from multisig.fetching import CACHE
 from multisig.gate import Package
 from multisig.held import Find, Look
-from multisig.metadata import check_file, read_metadata
+from multisig.index import RECORD
+from multisig.metadata import check_file, read_metadata, record_of
 from multisig.places import Places
-from multisig.searching import Indexes, Searches, index_record, join_all, kept_index
+from multisig.searching import Indexes, Searches, join_all, kept_index
 
 _NO_PLACES: Mapping[str, Sequence[str]] = MappingProxyType({})
 
@@ -59,7 +60,7 @@ def repository_index(remotes: Remotes, repo: str) -> Optional[str]:
     taken; else the index is fetched, held against the checksum in repomd.xml, and kept.
     """
     metadata = read_metadata(remotes.folder(repo), repo)
-    record = index_record(metadata.repomd)
+    record = record_of(metadata.repomd, RECORD)
     if record is None:
         return None
     own = os.path.join(metadata.folder, record.location)
