@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from contextlib import closing
 from itertools import islice
@@ -22,6 +21,7 @@ from multisig.policy import load_policy
 from multisig.recall import Recall
 from multisig.subjects.installed import count_installed, read_all_installed
 from multisig.text import plain
+from multisig.threads import workers
 from multisig.verdict import Verdict
 
 _AT_ONCE = 64
@@ -30,12 +30,11 @@ _AT_ONCE = 64
 def run(options: argparse.Namespace) -> int:
     policy = without(load_policy(options.policy), options.without)
     hush_librpm()
-    workers = len(os.sched_getaffinity(0)) + 1
     verdicts: List[Verdict] = []
     with Journal(options.journal).reading() as database, closing(open_engine()) as engine:
         recall = Recall(database, options.journal)
         with (
-            closing(Auditor(policy, engine, recall, now=int(time.time()), workers=workers)) as auditor,
+            closing(Auditor(policy, engine, recall, now=int(time.time()), workers=workers())) as auditor,
             progress("auditing", lambda: count_installed(options.root)) as bar,
         ):
             packages = read_all_installed(options.root)

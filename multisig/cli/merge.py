@@ -20,6 +20,7 @@ from multisig.files import locked, read_bounded
 from multisig.merging import Dropped, Grader, Pool, fit, sound_parts
 from multisig.policy import Policy, load_policy, publishing_policy
 from multisig.text import plain
+from multisig.threads import workers
 from multisig.verdict import Verdict
 
 _SHOWN = 10
@@ -96,7 +97,7 @@ def _ranked(inputs: Dict[str, Bundle], policy: Policy, origin: str) -> Tuple[Bun
     now = int(time.time())
     with ExitStack() as stack:
         engine = stack.enter_context(closing(open_engine()))
-        pool = stack.enter_context(ThreadPoolExecutor(len(os.sched_getaffinity(0)) + 1))
+        pool = stack.enter_context(ThreadPoolExecutor(workers()))
         grader = Grader(policy, engine, pool, now=now)
         graded = grader.grade(offered)
     fitted = fit(graded)

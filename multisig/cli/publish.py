@@ -22,6 +22,7 @@ from multisig.policy import load_policy, publishing_policy
 from multisig.publishing.createrepo import REPODATA, REPOMD
 from multisig.publishing.run import Publisher, Report
 from multisig.text import plain
+from multisig.threads import workers
 
 _ANY = "any repository"
 
@@ -30,14 +31,13 @@ def run(options: argparse.Namespace) -> int:
     """0 what can be published is; packages that still need signatures are no failure."""
     hush_librpm()
     policy = publishing_policy(load_policy(options.policy), options.repo_id)
-    workers = len(os.sched_getaffinity(0)) + 1
     with ExitStack() as stack:
         engine = stack.enter_context(closing(open_engine()))
-        pool = stack.enter_context(ThreadPoolExecutor(workers))
+        pool = stack.enter_context(ThreadPoolExecutor(workers()))
         bar = stack.enter_context(progress("publishing"))
         publisher = Publisher(
             options.incoming, options.repo, policy, engine, pool, origin=options.repo_id or _ANY, now=int(time.time()),
-            workers=workers, part=bar.part,
+            workers=workers(), part=bar.part,
         )  # fmt: skip
         done = publisher.run()
     if options.json:

@@ -23,6 +23,7 @@ from multisig.openpgp import Engine, open_engine
 from multisig.policy import Policy, ReleaseRequirement, load_policy, release_rules
 from multisig.survey import Survey, make_people
 from multisig.surveying import Surveyor
+from multisig.threads import workers
 from multisig.verdict import ReleaseStanding
 
 Standings = Dict[str, Tuple[ReleaseStanding, ReleaseRequirement]]
@@ -35,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
     policy = load_policy(options.policy)
     with ExitStack() as stack:
         engine = stack.enter_context(closing(open_engine(clock=later_clock(now))))
-        pool = stack.enter_context(ThreadPoolExecutor(len(os.sched_getaffinity(0)) + 1))
+        pool = stack.enter_context(ThreadPoolExecutor(workers()))
         surveyor = Surveyor(options.repository, options.repo, policy, engine, pool, now=now)
         with progress("reading packages", lambda: len(surveyor.files())) as bar:
             surveyor.read(bar)

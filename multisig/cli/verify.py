@@ -34,6 +34,7 @@ from multisig.subjects import Progress
 from multisig.subjects.file import hash_file
 from multisig.subjects.tree import manifest_digests, tree_manifest
 from multisig.text import plain
+from multisig.threads import workers
 from multisig.verdict import Code, Verdict, refuse
 
 LOCAL = "@commandline"
@@ -45,13 +46,12 @@ def run(options: argparse.Namespace) -> int:
     now = moment(options.at) if options.at is not None else int(time.time())
     policy = load_policy(options.policy)
     bundle = read_bounded(options.bundle, MAX_BUNDLE) if options.bundle is not None else None
-    workers = len(os.sched_getaffinity(0)) + 1
     hush_librpm()
     folders = Folders(None if options.repo == LOCAL else options.repo)
     for number, path in enumerate(options.paths):
         folders.add(number, path)
     with closing(open_engine(clock=later_clock(now))) as engine, Gate(
-        policy, engine, now=now, workers=workers, releases=folders, thorough=options.explain
+        policy, engine, now=now, workers=workers(), releases=folders, thorough=options.explain
     ) as gate:
         found, failure = _verify_all(gate, options, bundle)
     verdicts = [judged.verdict for judged in found]

@@ -27,6 +27,7 @@ from multisig.openpgp.armor import MAX_KEY_FILE
 from multisig.policy import Policy, load_policy
 from multisig.subjects.embedded import read_embedded
 from multisig.text import plain
+from multisig.threads import workers
 from multisig.times import timestamp
 from multisig.unpack import unpacked
 from multisig.watching import Lookalike, Misuse, Watcher, lookalikes
@@ -45,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     others: List[Tuple[PublicKey, str]] = []
     with ExitStack() as stack:
         engine = stack.enter_context(closing(open_engine()))
-        pool = stack.enter_context(ThreadPoolExecutor(len(os.sched_getaffinity(0)) + 1))
+        pool = stack.enter_context(ThreadPoolExecutor(workers()))
         files = list(_files(options.path))
         bar = stack.enter_context(progress("watching", len(files)))
         for path in files:

@@ -18,7 +18,7 @@ import hawkey
 from multisig import report
 from multisig.config import Config, load_config
 from multisig.dnf4.fetch import Fetcher, index_path
-from multisig.dnf4.packages import package_of, workers
+from multisig.dnf4.packages import package_of
 from multisig.dnf4.sources import Sources
 from multisig.errors import JournalError
 from multisig.gate import Gate, Package
@@ -28,6 +28,7 @@ from multisig.journal import Journal
 from multisig.openpgp import open_engine
 from multisig.policy import load_policy
 from multisig.releasing import Releases
+from multisig.threads import workers
 from multisig.verdict import HeldBack
 
 # By these a certain version is asked for, or less than there is.

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""dnf's packages as the gate knows them, and on how many threads it judges them."""
+"""dnf's packages as the gate knows them."""
 
 from __future__ import annotations
-
-import os
 
 import dnf
 
@@ -15,8 +13,3 @@ def package_of(key: int, handle: "dnf.package.Package") -> Package:
     nevra = f"{handle.name}-{handle.epoch or 0}:{handle.version}-{handle.release}.{handle.arch}"
     obsoletes = tuple(str(relation).split(" ")[0] for relation in handle.obsoletes)
     return Package(key, nevra, handle.name, handle.reponame, obsoletes)
-
-
-def workers() -> int:
-    """One more than there are processors: each waits for its gpgv's start and end."""
-    return len(os.sched_getaffinity(0)) + 1

@@ -17,7 +17,7 @@ from multisig.approvals import Approved
 from multisig.config import Config
 from multisig.dnf4.fetch import Fetcher
 from multisig.dnf4.meter import Meter
-from multisig.dnf4.packages import package_of, workers
+from multisig.dnf4.packages import package_of
 from multisig.dnf4.sources import Sources
 from multisig.errors import RefusedError, UnreadableError
 from multisig.gate import Gate, Judged, Package
@@ -30,6 +30,7 @@ from multisig.policy import load_policy
 from multisig.releasing import Releases
 from multisig.rpmsettings import examine
 from multisig.text import plain
+from multisig.threads import workers
 
 _AHEAD = 16
 

@@ -28,6 +28,7 @@ from multisig.policy import load_policy
 from multisig.releasing import Releases
 from multisig.rpmsettings import examine
 from multisig.text import plain
+from multisig.threads import workers
 
 DECISION = "multisig_decision"
 _METADATA = "multisig_metadata"
@@ -60,8 +61,7 @@ class Transaction:
         policy = load_policy(config.policy)
         self._notices = look_at(policy, self._journal, now=self._now, enforcing=config.enforcing)
         self._engine = open_engine(config.openpgp)
-        workers = len(os.sched_getaffinity(0)) + 1
-        self._gate = Gate(policy, self._engine, now=self._now, workers=workers, releases=self._releases)
+        self._gate = Gate(policy, self._engine, now=self._now, workers=workers(), releases=self._releases)
 
     def close(self) -> None:
         """End what runs."""

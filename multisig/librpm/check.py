@@ -33,6 +33,7 @@ from multisig.policy import load_policy
 from multisig.rpmsettings import examine
 from multisig.subjects import Progress
 from multisig.text import plain
+from multisig.threads import workers
 
 REPOSITORY = "@rpm"
 NO_DIGEST = "0" * 64
@@ -51,10 +52,10 @@ class Check:
         self._source = _Near(config)
         self._decision: Optional[int] = None
         self._journal = Journal(config.journal)
-        policy = load_policy(config.policy)
-        self._notices = look_at(policy, self._journal, now=int(time.time()), enforcing=config.enforcing)
+        policy, now = load_policy(config.policy), int(time.time())
+        self._notices = look_at(policy, self._journal, now=now, enforcing=config.enforcing)
         self._engine = open_engine(config.openpgp)
-        self._gate = Gate(policy, self._engine, now=int(time.time()), workers=len(os.sched_getaffinity(0)) + 1)
+        self._gate = Gate(policy, self._engine, now=now, workers=workers())
         self._files = InPlace(self._gate, self._source, progress=progress)
 
     def close(self) -> None:
