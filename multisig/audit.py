@@ -118,7 +118,7 @@ def without(policy: Policy, names: Sequence[str]) -> Policy:
         fingerprint = name.replace(" ", "").upper()
         if name in policy.signers:
             signers = dict(policy.signers)
-            signers[name] = signers[name]._replace(compromised=True)
+            signers[name] = signers[name]._replace(keys=tuple(map(_left_out, signers[name].keys)))
             policy = replace(policy, signers=signers)
         elif any(key.fingerprint == fingerprint for key in _keys(policy)):
             policy = replace(policy, signers=_less(policy, fingerprint), rules=_less_rules(policy, fingerprint))
@@ -149,4 +149,8 @@ def _less_rules(policy: Policy, fingerprint: str) -> Tuple[Rule, ...]:
 
 
 def _marked(key: Key, fingerprint: str) -> Key:
-    return key._replace(problem=LEFT_OUT) if key.fingerprint == fingerprint else key
+    return _left_out(key) if key.fingerprint == fingerprint else key
+
+
+def _left_out(key: Key) -> Key:
+    return key._replace(problem=LEFT_OUT)
