@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from contextlib import closing, suppress
-from typing import Any, Callable, Dict, Iterable, Mapping, Sequence, Set
+from typing import Any, Callable, Collection, Dict, Iterable, Mapping, Optional, Sequence, Set
 
 import dnf
 import dnf.subject
@@ -52,7 +52,8 @@ def hold_back(base: "dnf.Base", cli: Any, say: Callable[[str], None]) -> None:
     config = load_config(base.conf.pluginconfpath)
     if not config.hold_back or not config.enforcing or getattr(command, "_basecmd", "") in _OTHER_COMMANDS:
         return
-    options = _Options(base, getattr(getattr(command, "opts", None), "pkg_specs", None) or ())
+    specs = getattr(getattr(command, "opts", None), "pkg_specs", None) or ()
+    options = _Options(base, specs, group_members(base, command))
     if not options.candidates:
         return
     lacking = _lacking(base, config, options.candidates)
@@ -70,13 +71,14 @@ def hold_back(base: "dnf.Base", cli: Any, say: Callable[[str], None]) -> None:
 
 
 class _Options:
-    """What a transaction might take from repositories that have an index. ``specs`` are what was asked for.
+    """What a transaction might take from repositories that have an index. ``specs`` are what was asked for, ``members``
+    the names of packages of groups that were; None where none was.
 
     ``wanted``: what a person expects to come: what was asked for, or where nothing was what is newer than what is
     installed. ``candidates``: all of that, and what it might bring with it.
     """
 
-    def __init__(self, base: "dnf.Base", specs: Iterable[str]) -> None:
+    def __init__(self, base: "dnf.Base", specs: Iterable[str], members: Optional[Collection[str]] = None) -> None:
         self._sack = base.sack
         available = base.sack.query().available()
         self._own = available.filter(reponame=[repo.id for repo in base.repos.iter_enabled() if index_path(repo)])
@@ -85,8 +87,9 @@ class _Options:
         self._asked = [set(dnf.subject.Subject(spec).get_best_query(base.sack).available()) for spec in specs]
         newer: Handles = {*self._own.filter(upgrades=True), *self._own.filter(obsoletes=installed)}
         asked = {handle for found in self._asked for handle in self._own.intersection(self.query(found))}
+        asked.update(self._own.filter(name=sorted(members)) if members else ())
         asked = {handle for handle in asked if self._is_new(handle) or handle in newer}
-        self.wanted = asked if self._asked else newer
+        self.wanted = asked if self._asked or members is not None else newer
         self.candidates = self._with_dependencies(asked | newer)
 
     def query(self, handles: Iterable["dnf.package.Package"]) -> "dnf.query.Query":
@@ -114,6 +117,24 @@ class _Options:
             frontier = [handle for handle in providers if handle not in found and self._is_new(handle)]
             found.update(frontier)
         return found
+
+
+def group_members(base: "dnf.Base", command: Any) -> Optional[Set[str]]:
+    """The names of the packages in the groups, and groups of groups, that the command is to install or upgrade; None
+    where it names none. What a repository says of its groups decides nothing but what is looked up."""
+    options = getattr(command, "opts", None)
+    patterns = list(getattr(options, "grp_specs", None) or ())
+    if getattr(command, "_basecmd", "") == "group" and getattr(options, "subcmd", "") in ("install", "upgrade"):
+        patterns += getattr(options, "args", None) or ()
+    if not patterns:
+        return None
+    base.read_comps(arch_filter=True)
+    groups = []
+    for pattern in patterns:
+        groups += base.comps.groups_by_pattern(pattern)
+        for environment in base.comps.environments_by_pattern(pattern):
+            groups += [*environment.mandatory_groups, *environment.optional_groups]
+    return {package.name for group in groups for package in group.packages_iter()}
 
 
 class _Indexes:

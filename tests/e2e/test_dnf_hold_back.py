@@ -12,7 +12,7 @@ from typing import Mapping, Optional, Sequence
 
 import pytest
 
-from fixtures.building import Recipe
+from fixtures.building import SPECS, Recipe
 from fixtures.installroot import Installroot, Repo
 from fixtures.policy import CHANNEL, rule, write_policy
 from fixtures.running import Result, multisig, run
@@ -27,8 +27,11 @@ HELLO2 = "hello-0:2.0-1.noarch"
 class Mirror:
     """A repository with an index, whose metadata are signed."""
 
-    def __init__(self, stage: Stage, packages: Mapping[str, Optional[Sequence[str]]], *, index: bool = True) -> None:
+    def __init__(
+        self, stage: Stage, packages: Mapping[str, Optional[Sequence[str]]], *, index: bool = True, comps: bool = False
+    ) -> None:
         self.stage = stage
+        self.options = ["--groupfile", str(SPECS / "comps.xml")] if comps else []
         self.repository = stage.repository("mirror")
         self.repo = stage.repo(self.repository)
         self.change(packages, index=index)
@@ -38,7 +41,8 @@ class Mirror:
         for name, signers in packages.items():
             bundle = self.stage.shop.bundle(name, signers) if signers else None
             self.repository.add(self.stage.shop.rpm(name), bundle)
-        run(["createrepo_c", "--quiet", "--no-database", "--revision", str(time.time_ns()), self.repository.folder])
+        options = ["--quiet", "--no-database", *self.options, "--revision", str(time.time_ns())]
+        run(["createrepo_c", *options, self.repository.folder])
         if index:
             self.repository.index()
         self.sign()
@@ -130,6 +134,16 @@ def test_other_packages_that_were_asked_for_are_installed(stage: Stage) -> None:
     result = on.dnf("install", "greet")
     assert result.rc == 0 and versions(on) == {"hello-1.0-1", "greet-1.0-1"}, result.text
     assert "held back" not in result.text  # nobody asked for hello
+
+
+@pytest.mark.parametrize("command", [["group", "install", "team"], ["install", "@team"]])
+def test_a_group_is_installed_without_the_members_that_are_held_back(stage: Stage, command: Sequence[str]) -> None:
+    packages = {"team-01-1.0-1": THREE, "team-02-1.0-1": TWO, "team-03-1.0-1": THREE, "hello-2.0-1": TWO}
+    mirror = Mirror(stage, packages, comps=True)
+    on = system(stage, mirror.repo)
+    result = on.dnf(*command)
+    assert result.rc == 0 and versions(on) == {"team-01-1.0-1", "team-03-1.0-1"}, result.text
+    assert "1 package held back" in result.text and "needs 1 more of: rafal" in result.text, result.text
 
 
 @pytest.mark.parametrize("command", [["upgrade"], ["upgrade", "hello"], ["distro-sync"], ["upgrade", "--refresh"]])
