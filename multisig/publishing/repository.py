@@ -11,7 +11,7 @@ from typing import Callable, Dict, Iterator, List, Optional, Tuple
 
 from multisig.bundle import MAX_BUNDLE, SUFFIX, Bundle, encode
 from multisig.errors import MalformedRpmError, UnreadableError
-from multisig.files import locked, open_regular, read_bounded, read_if_there, sync_directory, write_whole
+from multisig.files import locked, open_regular, read_bounded, read_if_there, sync_directory, walk, write_whole
 from multisig.publishing.createrepo import REPODATA, REPOMD
 from multisig.statement import Digests, statement_id
 from multisig.subjects.rpm import read_identity, read_rpm
@@ -243,8 +243,7 @@ class Repository:
 
     def _walk(self) -> Iterator[Tuple[str, str]]:
         """File names and paths of the packages that are there."""
-        for folder, folders, names in os.walk(self.path):
-            folders[:] = [name for name in folders if not name.startswith(".") and name != REPODATA]
+        for folder, names in walk(self.path, without=(REPODATA,)):
             for name in names:
                 if name.endswith(".rpm") and not name.startswith("."):
                     yield name, os.path.join(folder, name)

@@ -15,7 +15,7 @@ import pytest
 
 from fixtures.running import CHECKOUT
 from multisig.errors import UnreadableError
-from multisig.files import locked, open_regular, read_bounded, read_if_there, write_whole
+from multisig.files import locked, open_regular, read_bounded, read_if_there, walk, write_whole
 
 
 def test_at_most_one_byte_more_than_allowed_is_read(tmp_path: Path) -> None:
@@ -160,6 +160,28 @@ def test_a_killed_writer_leaves_no_half_file(tmp_path: Path) -> None:
         writer.kill()
         writer.communicate(timeout=120)
     assert path.read_bytes() in (b"a" * 1_000_000, b"b" * 1_000_000)
+
+
+# --- folders ---------------------------------------------------------------------------------------------------------
+
+
+def test_what_lies_below_a_folder_is_found_in_one_order_without_links(tmp_path: Path) -> None:
+    for name in ("b/two", "b/.hidden/three", "a/one", "repodata/four", "b/repodata/five", "a/.dotted"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "a" / "link").symlink_to(tmp_path / "b", target_is_directory=True)
+    found = [(os.path.relpath(folder, tmp_path), names) for folder, names in walk(str(tmp_path), without=["repodata"])]
+    assert found == [(".", []), ("a", [".dotted", "one"]), ("b", ["two"])]
+    every = [os.path.relpath(folder, tmp_path) for folder, _ in walk(str(tmp_path), hidden=True)]
+    assert every == [".", "a", "b", "b/.hidden", "b/repodata", "repodata"]
+
+
+def test_a_folder_that_cannot_be_read_is_not_an_empty_one(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "nowhere", tmp_path / "file"):
+        with pytest.raises(UnreadableError) as caught:
+            list(walk(str(path)))
+        assert caught.value.path == str(path)
 
 
 # --- locking ---------------------------------------------------------------------------------------------------------
