@@ -129,6 +129,32 @@ def _command(commands: "argparse._SubParsersAction[Parser]", name: str, module: 
     return parser
 
 
+def _policy_option(parser: Parser) -> None:
+    parser.add_argument("--policy", metavar="P", default=paths.POLICY, help="default: %(default)s")
+
+
+def _json_option(parser: Parser) -> None:
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _at_option(parser: Parser) -> None:
+    parser.add_argument("--at", metavar="TIME", help="judge as of this time (ISO 8601, UTC if it names no zone)")
+
+
+def _kind_option(parser: Parser) -> None:
+    help = "take each FILE or DIR as this, whatever it looks like"
+    parser.add_argument("--kind", choices=("rpm", "file", "tree"), help=help)
+
+
+def _signing_options(parser: Parser) -> None:
+    parser.add_argument("--gnupghome", metavar="D", help="GnuPG's directory, where it is not the usual one")
+    parser.add_argument(
+        "--gpg", metavar="PROGRAM", default="gpg",
+        help="what signs, as qubes-gpg-client-wrapper; default: %(default)s",
+    )  # fmt: skip
+    parser.add_argument("--ledger", metavar="L", help="where to note what you sign; default: in your home")
+
+
 def _manifest(commands: "argparse._SubParsersAction[Parser]") -> None:
     parser = _command(
         commands, "manifest", "manifest", "print the canonical description of an RPM's or a tree's content"
@@ -139,7 +165,7 @@ def _manifest(commands: "argparse._SubParsersAction[Parser]") -> None:
 
 def _diff(commands: "argparse._SubParsersAction[Parser]") -> None:
     parser = _command(commands, "diff", "diff", "say what makes the content of two RPMs differ")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    _json_option(parser)
     parser.add_argument("--deep", action="store_true", help="have diffoscope look into what differs")
     parser.add_argument("a", metavar="A.rpm")
     parser.add_argument("b", metavar="B.rpm")
@@ -155,22 +181,11 @@ def _sign(commands: "argparse._SubParsersAction[Parser]") -> None:
     )
     _signing_options(parser)
     parser.add_argument("--batch", metavar="OUT.msig", help="sign one statement that lists all, into this bundle")
-    parser.add_argument(
-        "--kind", choices=("rpm", "file", "tree"), help="take each FILE or DIR as this, whatever it looks like"
-    )
+    _kind_option(parser)
     parser.add_argument("--dry-run", action="store_true", help="show what would be signed")
     parser.add_argument("--export", metavar="FILE", help="write the statement's bytes, to be signed elsewhere")
     parser.add_argument("--attach", metavar="SIG", help="take the signature over them that was made elsewhere")
     parser.add_argument("paths", metavar="FILE|DIR", nargs="+", help="what to sign: RPMs, other files, trees")
-
-
-def _signing_options(parser: Parser) -> None:
-    parser.add_argument("--gnupghome", metavar="D", help="GnuPG's directory, where it is not the usual one")
-    parser.add_argument(
-        "--gpg", metavar="PROGRAM", default="gpg",
-        help="what signs, as qubes-gpg-client-wrapper; default: %(default)s",
-    )  # fmt: skip
-    parser.add_argument("--ledger", metavar="L", help="where to note what you sign; default: in your home")
 
 
 def _merge(commands: "argparse._SubParsersAction[Parser]") -> None:
@@ -191,11 +206,11 @@ def _publish(commands: "argparse._SubParsersAction[Parser]") -> None:
     )
     parser.add_argument("--incoming", metavar="DIR", required=True, help="where builders upload packages and bundles")
     parser.add_argument("--repo", metavar="DIR", required=True, help="the repository")
-    parser.add_argument("--policy", metavar="P", default=paths.POLICY, help="default: %(default)s")
+    _policy_option(parser)
     parser.add_argument(
         "--repo-id", metavar="ID", help="what users call the repository; default: all rules' repositories"
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    _json_option(parser)
 
 
 def _index(commands: "argparse._SubParsersAction[Parser]") -> None:
@@ -232,29 +247,27 @@ def _extract(commands: "argparse._SubParsersAction[Parser]") -> None:
 
 def _verify(commands: "argparse._SubParsersAction[Parser]") -> None:
     parser = _command(commands, "verify", "verify", "say whether a policy accepts RPMs, files or trees")
-    parser.add_argument("--policy", metavar="P", default=paths.POLICY, help="default: %(default)s")
+    _policy_option(parser)
     parser.add_argument(
         "--repo", metavar="ID", default="@commandline", help="the repository they came from; default: %(default)s"
     )
     parser.add_argument("--bundle", metavar="B", help="the bundle to use; default: the one beside each FILE or DIR")
-    parser.add_argument("--at", metavar="TIME", help="judge as of this time (ISO 8601, UTC if it names no zone)")
-    parser.add_argument(
-        "--kind", choices=("rpm", "file", "tree"), help="take each FILE or DIR as this, whatever it looks like"
-    )
+    _at_option(parser)
+    _kind_option(parser)
     parser.add_argument("--explain", action="store_true", help="say step by step how each verdict came about")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    _json_option(parser)
     parser.add_argument("paths", metavar="FILE|DIR", nargs="+", help="what to judge: RPMs, other files, trees")
     parser.epilog = EPILOG
 
 
 def _status(commands: "argparse._SubParsersAction[Parser]") -> None:
     parser = _command(commands, "status", "status", "say who signed which package of a repository, and who is missing")
-    parser.add_argument("--policy", metavar="P", default=paths.POLICY, help="default: %(default)s")
+    _policy_option(parser)
     parser.add_argument("--repo", metavar="ID", help="its id, for rules that name repositories; default: all rules")
-    parser.add_argument("--at", metavar="TIME", help="judge as of this time (ISO 8601, UTC if it names no zone)")
+    _at_option(parser)
     parser.add_argument("--all", action="store_true", help="also the packages that need nobody, where there are many")
     parser.add_argument("--html", metavar="OUT", help="write a page that a browser shows, instead")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    _json_option(parser)
     parser.add_argument("repository", metavar="REPODIR", help="the repository: the folder that holds repodata")
 
 
@@ -284,21 +297,21 @@ def _release_sign(actions: "argparse._SubParsersAction[Parser]") -> None:
 
 def _release_verify(actions: "argparse._SubParsersAction[Parser]") -> None:
     verify = _command(actions, "verify", "releaseverify", "say whether a repository is the one released, and still is")
-    verify.add_argument("--policy", metavar="P", default=paths.POLICY, help="default: %(default)s")
+    _policy_option(verify)
     verify.add_argument("--repo", metavar="ID", help="its id, for rules that name repositories; default: all rules")
-    verify.add_argument("--at", metavar="TIME", help="judge as of this time (ISO 8601, UTC if it names no zone)")
+    _at_option(verify)
     verify.add_argument(
         "--journal", metavar="J", help=f"what remembers its earlier releases, with --repo; default: {paths.JOURNAL}"
     )
     verify.add_argument("--metadata-only", action="store_true", help="leave the packages themselves out")
-    verify.add_argument("--json", action="store_true", help="print one JSON object")
+    _json_option(verify)
     verify.add_argument("repository", metavar="REPODIR", help="the repository: the folder that holds repodata")
     verify.epilog = EPILOG
 
 
 def _policy(commands: "argparse._SubParsersAction[Parser]") -> None:
     parser = _command(commands, "policy", "policy", "write, check, sign or replace a policy")
-    parser.add_argument("--policy", metavar="P", default=paths.POLICY, help="default: %(default)s")
+    _policy_option(parser)
     actions = parser.add_subparsers(metavar="ACTION", required=True, parser_class=Parser)
     init = _policy_action(actions, "init", "policyinit", "write a first policy, from dnf's repositories and their keys")
     init.add_argument("--root", metavar="DIR", default="/", help="of the system in DIR, as dnf's --installroot")
@@ -308,7 +321,7 @@ def _policy(commands: "argparse._SubParsersAction[Parser]") -> None:
         "--journal", metavar="J",
         help=f"what remembers the policies that were in force; default, of {paths.POLICY}: {paths.JOURNAL}",
     )  # fmt: skip
-    check.add_argument("--json", action="store_true", help="print one JSON object")
+    _json_option(check)
     check.epilog = "Exit codes: 0 it can be used, 1 nobody can satisfy some of it now, 2 it is broken."
     show = _policy_action(actions, "show", "policyshow", "say what it would take to install PACKAGE, and whose word")
     show.add_argument("--repo", metavar="ID", help="the repository that it would come from")
@@ -332,8 +345,8 @@ def _policy_action(actions: "argparse._SubParsersAction[Parser]", name: str, mod
 
 def _keys(commands: "argparse._SubParsersAction[Parser]") -> None:
     parser = _command(commands, "keys", "keys", "list the policy's people, their keys, and which of them count")
-    parser.add_argument("--policy", metavar="P", default=paths.POLICY, help="default: %(default)s")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    _policy_option(parser)
+    _json_option(parser)
 
 
 def _watch(commands: "argparse._SubParsersAction[Parser]") -> None:
@@ -342,7 +355,7 @@ def _watch(commands: "argparse._SubParsersAction[Parser]") -> None:
     parser.add_argument("--policy", metavar="P", help="look at its keys too, for some that pass for yours")
     parser.add_argument("--ledger", metavar="L", action="append", help="default: the one in your home")
     parser.add_argument("--gnupghome", metavar="D", help="GnuPG's directory, where it is not the usual one")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    _json_option(parser)
     parser.add_argument("path", metavar="REPODIR|INDEX", help="a copy of the repository, or its index alone")
     parser.epilog = "Exit codes: 0 nothing was found, 1 something was, 2 it could not be told."
 
@@ -350,13 +363,13 @@ def _watch(commands: "argparse._SubParsersAction[Parser]") -> None:
 def _audit(commands: "argparse._SubParsersAction[Parser]") -> None:
     parser = _command(commands, "audit", "audit", "judge again what is installed, by what the journal has kept")
     parser.add_argument("--root", metavar="R", default="/", help="of the system to audit; default: %(default)s")
-    parser.add_argument("--policy", metavar="P", default=paths.POLICY, help="default: %(default)s")
+    _policy_option(parser)
     parser.add_argument("--journal", metavar="J", default=paths.JOURNAL, help="default: %(default)s")
     parser.add_argument(
         "--without", metavar="SIGNER|FPR", action="append", default=[],
         help="as if nothing of this signer, or of this key, counted; may be given again",
     )  # fmt: skip
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    _json_option(parser)
     parser.epilog = EPILOG
 
 
