@@ -61,6 +61,13 @@ class Case:
         return self.question.held.together
 
 
+class _Pending(NamedTuple):
+    """A finding that is under way: one of a group's."""
+
+    group: "Future[List[Checked]]"
+    place: int
+
+
 class Checker:
     """Has ``engine`` verify signatures in ``pool``; what it found of one is kept for the whole run.
 
@@ -74,7 +81,7 @@ class Checker:
         self._now = now
         self._thorough = thorough
         self._together = engine.verify_together if isinstance(engine, Grouping) else None
-        self._checked: "Dict[_Identity, Tuple[Future[List[Checked]], int]]" = {}
+        self._checked: "Dict[_Identity, Union[Checked, _Pending]]" = {}
 
     def case(self, question: Question) -> Case:
         """What is held of a subject's evidence, sorted by what its rules ask for; nothing of it is verified yet."""
@@ -154,8 +161,10 @@ class Checker:
         )  # fmt: skip
 
     def _approval(self, candidate: Candidate, case: Case) -> "Approval | str":
-        group, place = self._checked[_identity(candidate)]
-        checked = group.result()[place]
+        identity = _identity(candidate)
+        checked = self._checked[identity]
+        if isinstance(checked, _Pending):
+            checked = self._checked[identity] = checked.group.result()[checked.place]
         return approval(candidate, checked, self._policy, self._now, lapsed_count=case.question.lapsed_count)
 
     def _start(self, candidates: Sequence[Candidate]) -> None:
@@ -166,7 +175,7 @@ class Checker:
                 groups.setdefault(candidate.statement, []).append(candidate)
         for group in groups.values():
             future = self._pool.submit(self._verify_group, group)
-            self._checked.update((_identity(item), (future, place)) for place, item in enumerate(group))
+            self._checked.update((_identity(item), _Pending(future, place)) for place, item in enumerate(group))
 
     def _verify_group(self, group: Sequence[Candidate]) -> List[Checked]:
         """Signatures over one statement: together where the engine can, and what is left one by one."""

@@ -104,7 +104,7 @@ class Gate:
         self._checker = Checker(policy, engine, self._pool, now=now, thorough=thorough)
         self._held: Dict[int, Held] = {}
         self._accepted: Dict[int, Tuple[Case, Judged]] = {}
-        self._looked: Set[Tuple[int, Look]] = set()
+        self._looked: Dict[Look, Set[int]] = {look: set() for look in Look}
         self._repositories = None if releases is None else Repositories(releases, self._release_quorum, now=now)
 
     def __enter__(self) -> "Gate":
@@ -307,7 +307,9 @@ class Gate:
         case, judged = self._judge_subject(subject, package, rules)
         if any(rule.require for rule in rules):
             for look in Look:
-                if lacks_people(rules, judged.verdict) and self._take([package], source, look):
+                if not lacks_people(rules, judged.verdict):
+                    break
+                if self._take([package], source, look):
                     case, judged = self._judge_subject(subject, package, rules)
         if not any(rule.signed_by for rule in rules) and judged.verdict.code is not Code.OK:
             return _settled(judged)
@@ -375,8 +377,9 @@ class Gate:
 
     def _take(self, packages: Sequence[Package], source: EvidenceSource, look: Look) -> List[Package]:
         """Look in one place for the evidence of packages, once; those of which there is more now."""
-        asking = [package for package in packages if (package.key, look) not in self._looked]
-        self._looked.update((package.key, look) for package in asking)
+        looked = self._looked[look]
+        asking = [package for package in packages if package.key not in looked]
+        looked.update([package.key for package in asking])
         found = source.fetch(asking, look) if asking else {}
         news = []
         for package in asking:

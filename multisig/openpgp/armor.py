@@ -54,7 +54,7 @@ def dearmor(text: Union[str, bytes], kind: str) -> bytes:
     body = _after_headers(lines[1:-1], error)
     checksum = body.pop()[1:] if body and _CHECKSUM_LINE.fullmatch(body[-1]) else None
     data = _decode_base64(body, error)
-    if checksum is not None and base64.b64decode(checksum) != crc24(data).to_bytes(3, "big"):
+    if checksum is not None and binascii.a2b_base64(checksum) != crc24(data).to_bytes(3, "big"):
         raise error("the checksum of the armor is wrong")
     return data
 
@@ -117,7 +117,7 @@ def _lines(text: str, error: Type[OpenPGPError]) -> List[str]:
         text = text[: -len(end)]
     lines = text.split(end)
     # What is left of mixed line ends, and every other control character.
-    if any(not line.isprintable() for line in lines):
+    if not "".join(lines).isprintable():
         raise error("holds control characters, or line ends of two kinds")
     return lines
 
@@ -140,11 +140,11 @@ def _decode_base64(lines: List[str], error: Type[OpenPGPError]) -> bytes:
             raise error("a line of the armor is not base64", got=repr(line[:40]))
     text = "".join(lines)
     try:
-        data = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
+        data = binascii.a2b_base64(text)
+    except ValueError:
         raise error("the armor is not base64") from None
     # Padding within, and set bits that the padding hides: one content has one encoding.
-    if base64.b64encode(data).decode("ascii") != text:
+    if binascii.b2a_base64(data, newline=False).decode("ascii") != text:
         raise error("the armor is not canonical base64")
     if not data:
         raise error("the armor is empty")

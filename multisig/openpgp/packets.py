@@ -7,7 +7,7 @@ could read in two ways: one packet, every length definite, every byte accounted 
 
 from __future__ import annotations
 
-from typing import Callable, Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Tuple, Type, Union
+from typing import Callable, Dict, FrozenSet, List, NamedTuple, Optional, Tuple, Type, Union
 
 from multisig.errors import OpenPGPError, SignatureFormatError
 from multisig.openpgp.armor import MAX_ARMORED_SIGNATURE, SIGNATURE, dearmor
@@ -158,63 +158,73 @@ def read_packets(data: bytes, error: Type[OpenPGPError]) -> List[Packet]:
 
     Partial and indeterminate lengths are refused; nothing that is read here needs them.
     """
-    reader = Reader(data, error)
     packets = []
-    while reader:
-        start = reader.position
-        first = reader.number(1, "packet")
+    start, size = 0, len(data)
+    while start < size:
+        first = data[start]
         if not first & 0x80:
             raise error("not an OpenPGP packet")
         if first & 0x40:
-            tag, length = first & 0x3F, _new_length(reader)
+            tag, (body, length) = first & 0x3F, _new_length(data, start + 1, error)
         else:
-            tag, length = first >> 2 & 0x0F, _old_length(reader, first & 3)
+            tag, (body, length) = first >> 2 & 0x0F, _old_length(data, start + 1, first & 3, error)
         if tag == 0:
             raise error("a packet of the reserved tag 0")
-        packets.append(Packet(tag, reader.take(length, "packet"), start, reader.position))
+        end = body + length
+        if end > size:
+            raise error("packet is cut short")
+        packets.append(Packet(tag, data[body:end], start, end))
+        start = end
     return packets
 
 
-def _old_length(reader: Reader, length_type: int) -> int:
+# Each gives the place after a length, and the length.
+
+
+def _old_length(data: bytes, start: int, length_type: int, error: Type[OpenPGPError]) -> Tuple[int, int]:
     if length_type == 3:
-        raise reader.error("a packet of indeterminate length")
-    return reader.number(1 << length_type, "packet length")
+        raise error("a packet of indeterminate length")
+    end = start + (1 << length_type)
+    if end > len(data):
+        raise error("packet length is cut short")
+    return end, int.from_bytes(data[start:end], "big")
 
 
-def _new_length(reader: Reader) -> int:
-    first = reader.number(1, "packet length")
-    if 224 <= first < 255:
-        raise reader.error("a packet of partial length")
-    return _octets_length(reader, first)
+def _new_length(data: bytes, start: int, error: Type[OpenPGPError]) -> Tuple[int, int]:
+    if start == len(data):
+        raise error("packet length is cut short")
+    if 224 <= data[start] < 255:
+        raise error("a packet of partial length")
+    return _octets_length(data, start, error)
 
 
-def _octets_length(reader: Reader, first: int) -> int:
+def _octets_length(data: bytes, start: int, error: Type[OpenPGPError]) -> Tuple[int, int]:
+    first = data[start]
     if first < 192:
-        return first
+        return start + 1, first
+    end = start + (2 if first < 255 else 5)
+    if end > len(data):
+        raise error("length is cut short")
     if first < 255:
-        return (first - 192 << 8) + reader.number(1, "length") + 192
-    return reader.number(4, "length")
+        return end, (first - 192 << 8) + data[start + 1] + 192
+    return end, int.from_bytes(data[start + 1 : end], "big")
 
 
-def read_subpackets(area: bytes, hashed: bool, error: Type[OpenPGPError]) -> Iterable[Subpacket]:
-    """Yield the subpackets of one area, which they must fill exactly."""
+def read_subpackets(area: bytes, hashed: bool, error: Type[OpenPGPError]) -> List[Subpacket]:
+    """The subpackets of one area, which they must fill exactly."""
+    found = []
     start, size = 0, len(area)
     while start < size:
-        length = area[start]
-        start += 1
-        if length >= 192:
-            reader = Reader(area, error)
-            reader.position = start
-            length = _octets_length(reader, length)
-            start = reader.position
+        start, length = _octets_length(area, start, error)
         if length == 0:
             raise error("a signature subpacket without a type")
         end = start + length
         if end > size:
             raise error("subpacket is cut short")
         kind = area[start]
-        yield Subpacket(kind & 0x7F, kind > 0x7F, hashed, area[start + 1 : end])
+        found.append(Subpacket(kind & 0x7F, kind > 0x7F, hashed, area[start + 1 : end]))
         start = end
+    return found
 
 
 def read_signature_body(body: bytes, error: Type[OpenPGPError]) -> SignatureBody:
@@ -257,19 +267,24 @@ def expiration_time(body: SignatureBody, created: int, error: Type[OpenPGPError]
 
 def issuer_hints(body: SignatureBody, error: Type[OpenPGPError]) -> Tuple[Optional[str], Optional[str]]:
     """The issuer's fingerprint and key id, from both areas; all that are given must agree."""
-    fingerprints = set()
-    for value in body.bodies(SUB_ISSUER_FINGERPRINT, hashed_only=False):
-        if len(value) != 21 or value[0] != 4:
-            raise error("an issuer's fingerprint that is not of version 4")
-        fingerprints.add(value[1:].hex().upper())
-    keyids = {fingerprint[-16:] for fingerprint in fingerprints}
-    for value in body.bodies(SUB_ISSUER, hashed_only=False):
-        if len(value) != 8:
-            raise error("an issuer's key id that is not 8 octets long")
-        keyids.add(value.hex().upper())
-    if len(fingerprints) > 1 or len(keyids) > 1:
+    fingerprint = keyid = None
+    agree = True
+    for sub in body.subpackets:
+        if sub.type == SUB_ISSUER_FINGERPRINT:
+            if len(sub.body) != 21 or sub.body[0] != 4:
+                raise error("an issuer's fingerprint that is not of version 4")
+            named = sub.body[1:].hex().upper()
+            agree = agree and fingerprint in (None, named)
+            fingerprint = named
+        elif sub.type == SUB_ISSUER:
+            if len(sub.body) != 8:
+                raise error("an issuer's key id that is not 8 octets long")
+            named = sub.body.hex().upper()
+            agree = agree and keyid in (None, named)
+            keyid = named
+    if not agree or (fingerprint is not None and keyid not in (None, fingerprint[-16:])):
         raise error("a signature that names several issuers")
-    return (fingerprints.pop() if fingerprints else None, keyids.pop() if keyids else None)
+    return fingerprint, keyid if fingerprint is None else fingerprint[-16:]
 
 
 def parse_signature(armored: Union[str, bytes]) -> Signature:
