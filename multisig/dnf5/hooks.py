@@ -12,21 +12,22 @@ import time
 from contextlib import closing
 from typing import Callable, Sequence
 
-import rpm
-
-from multisig import approvals, paths
-from multisig.config import Config, load_config
-from multisig.dnf5.talk import Actions
-from multisig.dnf5.transaction import DECISION, Transaction
+from multisig import paths
+from multisig.dnf5.talk import DECISION, URLS, Actions
 from multisig.errors import MultisigError, RefusedError
-from multisig.journal import Journal
 from multisig.text import plain
 
-PLANNED, AT_HAND, DONE = "goal_resolved", "pre_transaction", "post_transaction"
+NAMED, PLANNED, AT_HAND, DONE = "pre_add_cmdline_packages", "goal_resolved", "pre_transaction", "post_transaction"
 
 
 def run(hook: str, actions: Actions, folders: Sequence[str], process: int, say: Callable[[str], None]) -> int:
     """Serve one hook; the exit code. ``folders`` may hold multisig.conf, ``process`` is the dnf5 that asks."""
+    if hook == NAMED:
+        return _named(actions)
+    # Not for a query that merely might name a file: librpm comes with it.
+    from multisig.config import Config, load_config
+    from multisig.dnf5.transaction import Transaction
+
     config = Config()
     try:
         if hook == DONE:
@@ -54,7 +55,6 @@ def run(hook: str, actions: Actions, folders: Sequence[str], process: int, say: 
 
 def main(hook: str, folders: Sequence[str] = (paths.CONFIG,)) -> int:
     """The program multisig-dnf5. dnf5 shows what it writes to the error output."""
-    rpm.setVerbosity(rpm.RPMLOG_CRIT)
     requests = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # nothing but requests may get there
     try:
@@ -66,8 +66,23 @@ def main(hook: str, folders: Sequence[str] = (paths.CONFIG,)) -> int:
         return 1
 
 
+def _named(actions: Actions) -> int:
+    """What was named on the command line: dnf5 tells it at no other hook, and then forgets the URLs.
+
+    No failure here matters: a package without evidence is refused.
+    """
+    urls = [text for text in actions.named() if "://" in text]
+    if urls:
+        actions.keep(URLS, urls)
+    return 0
+
+
 def _done(actions: Actions, folders: Sequence[str], process: int) -> int:
     """The packages are in: too late to refuse."""
+    from multisig import approvals
+    from multisig.config import load_config
+    from multisig.journal import Journal
+
     approvals.revoke(paths.APPROVALS, process=process)
     decision = actions.remembered(DECISION)
     if decision is not None:

@@ -2,7 +2,7 @@
 """How dnf5's repositories are reached: libdnf5 hands its download to no other program.
 
 So this asks for files itself, with the settings of the repository that matter for it: base URLs, proxy, user and
-password, certificates. And it knows where libdnf5 keeps a repository's metadata.
+password, certificates; and it reads the mirror list or metalink that libdnf5 has put beside a repository's metadata.
 """
 
 from __future__ import annotations
@@ -15,20 +15,25 @@ import re
 import ssl
 import time
 import urllib.request
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http.client import HTTPException
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
-from multisig.errors import UnreadableError
+from multisig.errors import MetadataError, UnreadableError
 from multisig.fetching import Wanted, others, read_cached
 from multisig.files import write_whole
+from multisig.held import MAX_MIRRORS
+from multisig.mirrorlists import MAX_LIST, mirrors_of_list, mirrors_of_metalink
 
 _TIMEOUT = 15.0  # seconds without a byte
 _DEADLINE = 60.0  # seconds for one file, and as many more as its limit takes at _SLOWEST
 _SLOWEST = 128 << 10  # bytes a second
 _AT_ONCE = 8
+_MOST_MIRRORS = 1 + MAX_MIRRORS  # of a mirror list or metalink; what these do not have is not there
+_SILENT = 2  # so often without an answer, and an address is asked after all others
 _BLOCK = 1 << 16
 # Of a repository's cache: so many digits of a digest follow its id (libdnf5/repo/config_repo.cpp, get_unique_id).
 _DIGITS = 16
@@ -52,6 +57,7 @@ class Remotes:
     def __init__(self, settings: Settings, *, offline: bool) -> None:
         self._settings = settings
         self._remotes: Dict[str, Remote] = {}
+        self._silent: Counter[str] = Counter()
         self.offline = offline
 
     def of(self, repo: str) -> Remote:
@@ -88,8 +94,13 @@ class Remotes:
     def fetch_one(self, remote: Remote, wanted: Wanted) -> Optional[bytes]:
         """As ``fetch``. Where there is no base URL, the first of the repository's that sends anything, be it of use or
         not, has had its say."""
-        for url in remote.urls if wanted.base is None else (wanted.base,):
-            data = _download(_below(url, wanted.location), remote, wanted.limit)
+        urls = remote.urls if wanted.base is None else (wanted.base,)
+        for url in sorted(urls, key=lambda url: self._silent[url] >= _SILENT):
+            try:
+                data = _download(_below(url, wanted.location), remote, wanted.limit)
+            except TimeoutError:
+                self._silent[url] += 1
+                continue
             if data is not None:
                 if len(data) <= wanted.limit:
                     _keep(wanted.path, data)
@@ -99,11 +110,22 @@ class Remotes:
     def _base_urls(self, repo: str) -> Sequence[str]:
         return tuple(filter(None, re.split(r"[,\s]+", self._settings("baseurl", repo) or "")))
 
+    def _mirrors(self, repo: str) -> Sequence[str]:
+        """Some of a mirror list or metalink, as it was when libdnf5 last asked for metadata."""
+        if not self._settings("metalink", repo) and not self._settings("mirrorlist", repo):
+            return ()
+        with contextlib.suppress(MetadataError, UnreadableError):
+            for name, parse in (("metalink.xml", mirrors_of_metalink), ("mirrorlist", mirrors_of_list)):
+                data = read_cached(os.path.join(self.folder(repo), name), MAX_LIST)
+                if data is not None:
+                    return parse(data)[:_MOST_MIRRORS]
+        return ()
+
     def _ask_for_remote(self, repo: str) -> Remote:
         def setting(name: str) -> str:
             return self._settings(name, repo) or ""
 
-        urls = self._base_urls(repo) if repo and not repo.startswith("@") else ()
+        urls = (*self._base_urls(repo), *self._mirrors(repo)) if repo and not repo.startswith("@") else ()
         handlers: List[urllib.request.BaseHandler] = [urllib.request.HTTPSHandler(context=_context(setting))]
         proxy = setting("proxy")
         if proxy:
@@ -113,7 +135,7 @@ class Remotes:
         user = setting("username")
         pair = base64.b64encode(f"{user}:{setting('password')}".encode()).decode("ascii") if user else None
         authorization = f"Basic {pair}" if pair else None
-        return Remote(tuple(urls), urllib.request.build_opener(*handlers), authorization)
+        return Remote(urls, urllib.request.build_opener(*handlers), authorization)
 
 
 def local_path(url: str) -> Optional[str]:
@@ -137,7 +159,10 @@ def _context(setting: Callable[[str], str]) -> ssl.SSLContext:
 
 
 def _download(url: str, remote: Remote, limit: int) -> Optional[bytes]:
-    """What lies at the URL, at most ``limit`` bytes and one more; None where it cannot be had, for whatever reason."""
+    """What lies at the URL, at most ``limit`` bytes and one more; None where it cannot be had, for whatever reason.
+
+    Raises TimeoutError where the server says nothing, or not all of it in time.
+    """
     path = local_path(url)
     if path is not None:
         return read_cached(path, limit)
@@ -155,9 +180,13 @@ def _download(url: str, remote: Remote, limit: int) -> Optional[bytes]:
                     return None if response.length else b"".join(parts)  # cut off: read1 does not say so
                 parts.append(part)
                 size += len(part)
-    except (OSError, ValueError, HTTPException):
+    except (OSError, ValueError, HTTPException) as error:
+        if isinstance(error, TimeoutError) or isinstance(getattr(error, "reason", None), TimeoutError):
+            raise TimeoutError from None
         return None
-    return b"".join(parts) if size > limit else None
+    if size > limit:
+        return b"".join(parts)
+    raise TimeoutError
 
 
 def _keep(path: str, data: bytes) -> None:

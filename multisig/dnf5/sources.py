@@ -7,7 +7,7 @@ import os
 from types import MappingProxyType
 from typing import Dict, Mapping, Optional, Sequence
 
-from multisig.dnf5.downloads import Bundles
+from multisig.dnf5.downloads import Bundles, published_name
 from multisig.dnf5.remotes import Remotes
 from multisig.dnf5.talk import Incoming
 from multisig.errors import MetadataError
@@ -23,14 +23,24 @@ _NO_PLACES: Mapping[str, Sequence[str]] = MappingProxyType({})
 
 
 class Sources:
-    """The gate's EvidenceSource. ``cache`` is dnf5's cachedir; ``places`` are those of [bundles], by repository."""
+    """The gate's EvidenceSource.
 
-    def __init__(self, remotes: Remotes, cache: str, places: Mapping[str, Sequence[str]] = _NO_PLACES) -> None:
+    ``cache`` is dnf5's cachedir; ``places`` are those of [bundles], by repository; ``urls`` were named on the command
+    line.
+    """
+
+    def __init__(
+        self,
+        remotes: Remotes,
+        cache: str,
+        places: Mapping[str, Sequence[str]] = _NO_PLACES,
+        urls: Sequence[str] = (),
+    ) -> None:
         searches = Searches()
         self._searches = searches
         self._indexes = Indexes(searches, lambda repo: repository_index(remotes, repo))
         self._places = Places(remotes, cache, places, searches)
-        self._bundles = Bundles(remotes, cache)
+        self._bundles = Bundles(remotes, cache, urls)
         self._packages: Dict[int, Package] = {}
 
     def package(self, incoming: Incoming) -> Package:
@@ -38,8 +48,8 @@ class Sources:
         package = Package(len(self._packages), incoming.nevra, incoming.name, incoming.repo)
         self._packages[package.key] = package
         self._searches.add(package)
-        self._places.add(package, os.path.basename(incoming.location))
-        self._bundles.add(package, incoming)
+        urls = self._bundles.add(package, incoming)
+        self._places.add(package, published_name(urls[0]) if urls else os.path.basename(incoming.location))
         return package
 
     def fetch(self, packages: Sequence[Package], look: Look) -> Mapping[int, Find]:

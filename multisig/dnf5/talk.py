@@ -11,6 +11,8 @@ from typing import BinaryIO, List, Mapping, Optional
 from multisig.errors import MultisigError
 
 COMMANDLINE = "@commandline"
+# What one hook leaves for a later one of the same dnf5.
+DECISION, METADATA, URLS = "multisig_decision", "multisig_metadata", "multisig_urls"
 _MAX_REPLY = 64 << 20
 
 
@@ -65,6 +67,27 @@ class Actions:
         """What was kept."""
         found = [item for item in self._list("actions_vars", {"name": name}) if item.get("name") == name]
         return _text(found[0], "value") if found else None
+
+    def keep(self, name: str, value: object) -> None:
+        """As ``remember``, of what JSON can say."""
+        self.remember(name, json.dumps(value))
+
+    def kept(self, name: str) -> object:
+        """What was kept so; None where nothing was."""
+        text = self.remembered(name)
+        try:
+            return None if text is None else json.loads(text)
+        except (ValueError, RecursionError):
+            raise ActionsError(f"dnf5's actions plugin gives another {name} than it was given") from None
+
+    def named(self) -> List[str]:
+        """Files, URLs and whatever else was named on the command line; at the hook pre_add_cmdline_packages alone."""
+        reply = self._ask({"op": "get", "domain": "cmdline_packages_paths", "args": {}})
+        returned = reply.get("return")
+        found = returned.get("cmdline_packages_paths") if isinstance(returned, dict) else None
+        if reply.get("status") != "OK" or not isinstance(found, list):
+            raise ActionsError("dnf5 does not say what was named on the command line", got=ascii(reply)[:200])
+        return [text for text in found if isinstance(text, str)]
 
     def error(self, message: str) -> None:
         """End the transaction with this message. The plugin answers no more."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import glob
 import hashlib
-import json
 import os
 import time
 from typing import Callable, Dict, List, Sequence
@@ -16,7 +15,7 @@ from multisig import approvals, paths, report
 from multisig.config import Config
 from multisig.dnf5.remotes import Remotes, local_path
 from multisig.dnf5.sources import Sources
-from multisig.dnf5.talk import Actions, Incoming
+from multisig.dnf5.talk import DECISION, METADATA, URLS, Actions, Incoming
 from multisig.errors import RefusedError, UnreadableError
 from multisig.files import open_regular
 from multisig.gate import Gate, Judged, Package
@@ -30,9 +29,6 @@ from multisig.rpmsettings import examine
 from multisig.text import plain
 from multisig.threads import workers
 
-DECISION = "multisig_decision"
-_METADATA = "multisig_metadata"
-
 
 class Transaction:
     """``process`` is dnf5, which runs librpm; ``say`` takes a line for the user. Methods raise MultisigError."""
@@ -40,13 +36,16 @@ class Transaction:
     def __init__(
         self, actions: Actions, incoming: Sequence[Incoming], config: Config, process: int, say: Callable[[str], None]
     ) -> None:
+        rpm.setVerbosity(rpm.RPMLOG_CRIT)
         self._actions = actions
         self._config = config
         self._process = process
         self._say = say
         offline = actions.setting("cacheonly") == "all"
         self._remotes = Remotes(actions.setting, offline=offline)
-        self._source = Sources(self._remotes, actions.setting("cachedir") or "", config.bundles)
+        named = actions.kept(URLS)
+        urls = [text for text in named if isinstance(text, str)] if isinstance(named, list) else []
+        self._source = Sources(self._remotes, actions.setting("cachedir") or "", config.bundles, urls)
         self._incoming: Dict[int, Incoming] = {}
         self._packages: List[Package] = []
         for item in sorted(incoming, key=lambda item: item.nevra):
@@ -73,7 +72,7 @@ class Transaction:
         for text in self._notices:
             self._say(f"multisig: {plain(text)}")
         judged = self._gate.judge_planned(self._packages, self._source)
-        self._actions.remember(_METADATA, json.dumps(self._metadata()))
+        self._actions.keep(METADATA, self._metadata())
         self._note_releases()
         if all(item.verdict.accepted for item in judged):
             return
@@ -104,9 +103,9 @@ class Transaction:
 
     def _check_metadata(self) -> None:
         """What was resolved by is what was judged now: another dnf5 may have refreshed a repository since then."""
-        before = json.loads(self._actions.remembered(_METADATA) or "{}")
+        before = self._actions.kept(METADATA)
         for repo, digest in self._metadata().items():
-            if before.get(repo, digest) != digest:
+            if isinstance(before, dict) and before.get(repo, digest) != digest:
                 raise RefusedError(
                     f"multisig: refused; nothing was installed: the metadata of {repo} were replaced while this "
                     "transaction was waiting; run it again"

@@ -41,6 +41,7 @@ class Plugin(io.RawIOBase):
         self.settings = dict(settings)
         self.vars: Dict[str, str] = {}
         self.errors: List[str] = []
+        self.named: List[str] = []
         self.replies = Replies()
 
     def writable(self) -> bool:
@@ -60,6 +61,8 @@ class Plugin(io.RawIOBase):
             reply["return"] = {"keys_val": [{"key": args["key"], "value": found}]}
         elif domain == "trans_packages":
             reply["return"] = {"trans_packages": self.packages}
+        elif domain == "cmdline_packages_paths":
+            reply["return"] = {"cmdline_packages_paths": self.named}
         elif operation == "set":
             self.vars[args["name"]] = args["value"]
             reply["return"] = {"actions_vars": [args]}
@@ -218,6 +221,53 @@ def test_bundles_on_a_site_that_the_configuration_names(machine: Bench, site: Se
         dnf5.packages = [{**HELLO, "repo_id": "@commandline", "location": str(machine.rpm)}]
     assert serve("goal_resolved", dnf5, machine)[0] == 0
     assert serve("pre_transaction", dnf5, machine)[0] == 0 and site.count("/p/*") == 0
+
+
+def test_the_bundle_beside_a_package_given_by_url(machine: Bench, site: Server) -> None:
+    policy = machine.policy.parent / "demo.yaml"
+    policy.write_text(policy.read_text().replace("repos: [demo]", 'repos: ["@commandline"]'))
+    publish(machine, *NAMES)
+    here = machine.folder / "cache" / "@commandline-0123456789abcdef" / "packages" / "fedcba98-hello.rpm"
+    here.parent.mkdir(parents=True)
+    here.write_bytes(machine.rpm.read_bytes())
+    dnf5 = plugin(machine, site)
+    dnf5.packages = [{**HELLO, "repo_id": "@commandline", "location": str(here)}]
+    assert serve("goal_resolved", dnf5, machine)[0] == 1 and site.count() == 0
+    dnf5.named = ["greet", str(machine.rpm), f"{site.url}/q/greet.rpm", f"{site.url}/p/hello.rpm"]
+    dnf5.errors.clear()
+    assert serve("pre_add_cmdline_packages", dnf5, machine) == (0, "")
+    assert serve("goal_resolved", dnf5, machine) == (0, "")
+    assert serve("pre_transaction", dnf5, machine)[0] == 0
+    assert site.count("/p/hello.rpm.msig") == site.count() == 1
+    # One that does not suffice is fetched afresh.
+    Path(f"{here}.msig").write_bytes(machine.bundle("marek"))
+    assert serve("goal_resolved", dnf5, machine)[0] == 0 and site.count() == 2
+
+
+NAMED: Mapping[str, "tuple[str, str]"] = {
+    "another name": ("p/hallo.rpm", "1-hello.rpm"),
+    "a query": ("p/hello.rpm?x", "1-hello.rpm"),
+    "no digits before it": ("p/hello.rpm", "hello.rpm"),
+    "no name": ("p/", "1-"),
+}
+
+
+@pytest.mark.parametrize(("url", "name"), NAMED.values(), ids=NAMED.keys())
+def test_what_a_package_was_not_named_by_is_not_asked(site: Server, tmp_path: Path, url: str, name: str) -> None:
+    sources = Sources(Remotes(lambda name, repo: None, offline=False), str(tmp_path), urls=[f"{site.url}/{url}"])
+    package = sources.package(Incoming(NEVRA, "hello", "@commandline", str(tmp_path / name)))
+    sources.fetch([package], Look.BESIDE)
+    sources.fetch([package], Look.AFRESH)
+    assert site.count() == 0
+
+
+def test_without_an_answer_about_the_command_line_no_url_is_known(machine: Bench, site: Server) -> None:
+    asked = Actions(io.BytesIO(b'{"status":"ERROR","message":"used outside"}\n'), io.BytesIO())
+    with pytest.raises(ActionsError):
+        run("pre_add_cmdline_packages", asked, [str(machine.folder)], os.getpid(), print)
+    dnf5 = plugin(machine, site)
+    dnf5.vars["multisig_urls"] = "[" * 100_000
+    assert serve("goal_resolved", dnf5, machine)[0] == 1
 
 
 def test_an_unknown_hook(machine: Bench, site: Server) -> None:

@@ -17,8 +17,10 @@ import pytest
 from fixtures.server import Fault, Server
 from multisig import index, searching
 from multisig.bundle import Attestation, Bundle, encode, parse
-from multisig.dnf5.remotes import Remotes
+from multisig.dnf5 import remotes
+from multisig.dnf5.remotes import Remote, Remotes
 from multisig.errors import UnreadableError
+from multisig.fetching import Wanted
 from multisig.repositories import repomd_digests
 from multisig.statement import Kind, Subject, make
 from multisig.statement import encode as encode_statement
@@ -200,6 +202,71 @@ def test_warn_mode_says_what_a_release_lacks_and_remembers_a_good_one(released: 
     assert released.serve("goal_resolved")[0] == 0
     with closing(sqlite3.connect(released.machine.folder / "journal.sqlite")) as journal:
         assert journal.execute("SELECT serial FROM releases").fetchall() == [(7,)]
+
+
+# Mirror lists and metalinks
+
+
+@pytest.fixture
+def mirrored(machine: Bench, site: Server) -> Path:
+    """The folder of a repository that has no base URL."""
+    settings = {"demo.mirrorlist": f"{site.url}/mirrors", "cachedir": str(machine.folder / "cache")}
+    folder = Path(Remotes(lambda name, repo: settings.get(f"{repo}.{name}"[not repo :]), offline=True).folder("demo"))
+    folder.mkdir()
+    return folder
+
+
+def ask(machine: Bench, **settings: str) -> int:
+    known = {"cachedir": str(machine.folder / "cache"), **settings}
+    return serve("goal_resolved", Plugin([dict(HELLO)], known), machine)[0]
+
+
+def test_the_mirrors_of_a_list_are_asked_but_not_all_of_them(machine: Bench, site: Server, mirrored: Path) -> None:
+    for number in range(1, 10):
+        (machine.folder / "web" / str(number) / "p").mkdir(parents=True)
+    settings = {"demo.mirrorlist": f"{site.url}/mirrors"}
+    assert ask(machine, **settings) == 1 and site.count() == 0
+    (mirrored / "mirrorlist").write_text("".join(f"{site.url}/{number}/\n" for number in range(1, 10)))
+    bundle = machine.folder / "web" / "5" / "p" / "hello.rpm.msig"
+    bundle.write_bytes(machine.bundle(*NAMES))
+    assert ask(machine, **settings) == 1 and site.count("/5/*") == 0 and site.count("/4/*") > 0
+    bundle.rename(machine.folder / "web" / "3" / "p" / "hello.rpm.msig")
+    # One that sends anything does not end the search.
+    (machine.folder / "web" / "1" / "p" / "hello.rpm.msig").write_bytes(b"It works!")
+    assert ask(machine, **settings) == 0
+
+
+@pytest.mark.parametrize("option", ["metalink", "mirrorlist"])
+def test_the_mirrors_of_a_metalink_are_asked(machine: Bench, site: Server, option: str) -> None:
+    settings = {f"demo.{option}": f"{site.url}/metalink"}
+    digest = hashlib.sha256(f"{site.url}/metalink".encode()).hexdigest()[:16]
+    folder = machine.folder / "cache" / f"demo-{digest}"
+    folder.mkdir()
+    publish(machine, *NAMES)
+    for text, code in (("nonsense", 1), (f"{site.url}/repodata/repomd.xml", 0)):
+        url = f'<url protocol="http" preference="99">{text}</url>'
+        found = f'<file name="repomd.xml"><resources>{url}</resources></file>'
+        (folder / "metalink.xml").write_text(f"<metalink><files>{found}</files></metalink>")
+        assert ask(machine, **settings) == code
+
+
+def test_a_mirror_that_keeps_silent_is_asked_after_the_others(
+    machine: Bench, site: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: List[str] = []
+
+    def download(url: str, remote: Remote, limit: int) -> Optional[bytes]:
+        asked.append(url)
+        if "silent" in url:
+            raise TimeoutError
+        return None
+
+    monkeypatch.setattr(remotes, "_download", download)
+    reached = Remotes(lambda name, repo: {"baseurl": "http://silent http://other"}.get(name), offline=False)
+    for _ in range(3):
+        assert reached.fetch("demo", [Wanted(None, "x", str(machine.folder / "x"))], "x") == [None]
+    silent, other = "http://silent/x", "http://other/x"
+    assert asked == [silent, other, silent, other, other, silent]
 
 
 # Indexes

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import sqlite3
 from contextlib import closing
@@ -10,13 +11,22 @@ from contextlib import closing
 import pytest
 
 from fixtures.dnf5 import Dnf5
+from fixtures.installroot import Repo
 from fixtures.policy import CHANNEL
 from fixtures.running import Result
 from fixtures.server import Fault
-from tests.e2e.conftest import Stage
+from tests.e2e.conftest import THREE, TWO, Stage
 from tests.e2e.test_dnf_releases import Mirror, policy
 
-HELLO, TEAM = "hello-1.0-1.noarch", "team-01-1.0-1.noarch"
+HELLO = "hello-1.0-1.noarch"
+METALINK = """<?xml version="1.0" encoding="utf-8"?>
+<metalink version="3.0" xmlns="http://www.metalinker.org/">
+ <files><file name="repomd.xml"><verification><hash type="sha256">{digest}</hash></verification><resources>
+  <url protocol="http" type="http" preference="100">{url}/gone/repodata/repomd.xml</url>
+  <url protocol="http" type="http" preference="99">{url}/repodata/repomd.xml</url>
+ </resources></file></files>
+</metalink>
+"""
 
 
 class Client:
@@ -124,6 +134,30 @@ def test_an_index_that_is_withheld_takes_nothing_away(stage: Stage, mirror: Mirr
     client = Client(mirror)
     result = client.install("hello")
     assert result.rc == 0 and client.system.installed() == {HELLO}, result.text
+
+
+@pytest.mark.parametrize("option", ["mirrorlist", "metalink"])
+def test_where_there_are_mirrors_alone_they_are_asked(stage: Stage, mirror: Mirror, option: str) -> None:
+    mirror.add("hello-1.0-1").release()
+    folder, url = mirror.folder, mirror.repo.url
+    (folder / "mirrorlist").write_text(f"{url}/gone/\n{url}\n", encoding="ascii")
+    digest = hashlib.sha256((folder / "repodata" / "repomd.xml").read_bytes()).hexdigest()
+    (folder / "metalink").write_text(METALINK.format(digest=digest, url=url), encoding="ascii")
+    client = Client(mirror)
+    client.system.set_repos([Repo("demo", "", f"{option}={url}/{option}")])
+    result = client.install("hello")
+    assert result.rc == 0 and client.system.installed() == {HELLO}, result.text
+    assert stage.server.count("*.msig") > 1
+
+
+def test_a_package_given_by_url_brings_its_bundle(stage: Stage) -> None:
+    repo = stage.publish({"hello-1.0-1": THREE, "greet-1.0-1": TWO})
+    system = stage.system()
+    dnf5 = Dnf5(system)
+    result = dnf5("install", f"{repo.url}/hello-1.0-1.noarch.rpm")
+    assert result.rc == 0 and system.installed() == {HELLO}, result.text
+    result = dnf5("install", f"{repo.url}/greet-1.0-1.noarch.rpm")
+    assert result.rc == 1 and system.installed() == {HELLO} and "rafal" in result.text, result.text
 
 
 def test_offline_what_was_kept_of_the_release_counts(mirror: Mirror) -> None:
