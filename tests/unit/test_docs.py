@@ -9,7 +9,7 @@ import json
 import re
 import shlex
 from pathlib import Path
-from typing import Iterator, List, Tuple
+from typing import Dict, Iterator, List, Tuple
 
 import pytest
 
@@ -174,6 +174,18 @@ def test_the_manual_page_names_every_option(command: str, option: str) -> None:
     page = _page("docs/multisig.1").replace("\\-", "-").replace("\\(en", "-")
     section = page.partition(f".SS multisig {command}")[2].partition("\n.SS ")[0]
     assert re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", section)
+
+
+def test_the_synopsis_of_the_manual_page_has_every_command_with_every_option() -> None:
+    page = _page("docs/multisig.1").replace("\\-", "-").partition(".SH SYNOPSIS")[2].partition("\n.SH ")[0]
+    shown: Dict[str, str] = {}
+    for lines in page.split("\n.br\n"):
+        found = re.match(r"\s*(?:\.[a-z].*\n)*\.B multisig ([a-z ]+[a-z])(.*)", lines, re.DOTALL)
+        assert found is not None, lines
+        shown[found[1]] = found[2].replace("-o\n", "--output\n").replace("-o ]", "--output ]")
+    assert shown.keys() == {"index", *(command for command, _ in _options())} - {"policy"}
+    for command, option in _options():
+        assert command == "policy" or option in re.split(r"[\s|\]]+", shown[command]), (command, option)
 
 
 _PROGRAM = re.compile(r"(?:[$#] )?(?:sudo )?(?:python3 multisig\.pyz|/usr/bin/python3 -m multisig|multisig) (?=[a-z])")
