@@ -33,7 +33,10 @@ _ABOVE = re.compile(
 # The links of the merged /usr, of the merged bin, and to /run: either way of naming a file is looked for.
 _USUAL_LINKS = re.compile(rb"(/usr)?/(s?bin|lib|lib64)|(/var)?/run")
 
-FILE_SIGNATURES = "the package carries file signatures, which its content's signers did not sign"
+FILE_SIGNATURES = (
+    "the package carries file signatures, which its content's signers did not sign; "
+    "a rule with file-signatures: allow would take it"
+)
 """Why a package is refused for which ``file_signatures_allowed`` is false."""
 
 

@@ -13,6 +13,7 @@ from typing import Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Sequenc
 from multisig.evidence import Candidate, Evidence, shown_fingerprint
 from multisig.openpgp import Checked, Outcome, key_problem
 from multisig.policy import Leaf, Policy, Rule, can_sign, leaves, satisfied_by
+from multisig.times import day
 from multisig.vendor import UNSEEN, HeaderEvidence, missing_text, satisfied_text
 
 
@@ -253,9 +254,10 @@ def _outcome(
 ) -> RuleOutcome:
     """How one rule fared; ``alone``: its channel is the only one, so that nobody need be told for which they signed."""
     if rule.exempt is not None:
-        ended = rule.exempt.until is not None and now >= rule.exempt.until
-        text = f"exempt: {rule.exempt.reason}" + (" (the exemption has ended)" if ended else "")
-        return RuleOutcome(rule.name, not ended, expired=ended, text=text)
+        text, until = f"exempt: {rule.exempt.reason}", rule.exempt.until
+        if until is None or now < until:
+            return RuleOutcome(rule.name, True, text=text)
+        return RuleOutcome(rule.name, False, expired=True, text=f"{text} (the exemption ended with {day(until - 1)})")
     if rule.signed_by is not None:
         good = next((key for key in rule.signed_by if header.counts(key)), None)
         text = missing_text(rule.signed_by, header) if good is None else satisfied_text(good)

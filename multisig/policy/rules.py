@@ -63,7 +63,8 @@ def _leaf(fields: Fields, node: Scalar, groups: Groups) -> Leaf:
         fields.fail(node, f'there is no group "{group[:64]}"', f"known groups: {known}")
     members = groups[group]
     if number.startswith("0"):
-        fields.fail(node, f"{number[:20]} of {group} would ask nobody", "write a whole number from 1")
+        wrong = "begins with a zero" if number.strip("0") else "would ask nobody"
+        fields.fail(node, f"{number[:20]} of {group} {wrong}", "write a whole number from 1")
     if len(number) > 6 or int(number) > len(members):
         people = f"{len(members)} {'person' if len(members) == 1 else 'people'}"
         fields.fail(

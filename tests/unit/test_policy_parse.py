@@ -298,7 +298,7 @@ BAD: List[Tuple[str, int, Optional[str], Optional[int], str, str]] = [
     ("packages' glob too long", 29, f"    packages: [{'x' * 257}]", None, "longer than 256", "shorten"),
     ("require without channel", 25, None, 23, "has require but no channel", "add the channel"),
     ("threshold 0", 26, "    require: 0 of builders", None, "0 of builders would ask nobody", "from 1"),
-    ("threshold 00", 26, "    require: 02 of builders", None, "would ask nobody", "from 1"),
+    ("threshold 00", 26, "    require: 02 of builders", None, "02 of builders begins with a zero", "from 1"),
     ("threshold negative", 26, "    require: -1 of builders", None, "not a requirement", "2 of builders"),
     ("threshold 1.0", 26, "    require: 1.0 of builders", None, "not a requirement", "2 of builders"),
     ("threshold true", 26, "    require: true", None, "not a requirement", "2 of builders"),
