@@ -223,6 +223,7 @@ def _parse(binary: bytes) -> PublicKey:
         binary=binary,
         curve=material.curve,
         modulus=material.modulus,
+        numbers=material.numbers,
         weakly_signed=bool(claims and claims.weak),
     )
 
@@ -274,13 +275,14 @@ def _material(body: bytes) -> Material:
         raise KeyFormatError("a key of another version", expected=4, got=version)
     created, algorithm = reader.number(4, "key"), reader.number(1, "key")
     curve, bits, modulus = "", 0, 0
+    integers: List[int] = []
     if algorithm in _KEY_MPIS:
         integers = [reader.mpi("key") for _ in range(_KEY_MPIS[algorithm])]
         bits = integers[0].bit_length()
         modulus = integers[0] if algorithm in (RSA, RSA_ENCRYPT, RSA_SIGN) else 0
     elif algorithm in (ECDH, ECDSA, EDDSA):
         curve, bits = _CURVES.get(reader.take(reader.number(1, "key"), "key"), ("", 0))
-        reader.mpi("key")
+        integers = [reader.mpi("key")]
         if algorithm == ECDH:
             reader.take(reader.number(1, "key"), "key")
     else:
@@ -289,7 +291,14 @@ def _material(body: bytes) -> Material:
         raise KeyFormatError("bytes after a key's end")
     framed = b"\x99" + len(body).to_bytes(2, "big") + body
     fingerprint = hashlib.sha1(framed, usedforsecurity=False).hexdigest().upper()
-    return Material(fingerprint, algorithm, bits, created, curve, modulus)
+    return Material(fingerprint, algorithm, bits, created, curve, modulus, _numbers(curve, integers, body))
+
+
+def _numbers(curve: str, integers: List[int], body: bytes) -> bytes:
+    """A digest of what is the same wherever the same secret key stands: not the date, nor which of RSA's numbers the
+    algorithm has. Of keys that are not understood it is one of everything after the date."""
+    said = repr((curve, integers)).encode("ascii") if integers and (curve or len(integers) > 1) else body[5:]
+    return hashlib.sha256(said).digest()
 
 
 def _speaking(components: List[_Component]) -> List[KeySignature]:
@@ -324,6 +333,7 @@ def _subkey(component: _Component, primary: Material) -> Subkey:
         revoked=component.revoked(SUBKEY_REVOCATION),
         curve=material.curve,
         modulus=material.modulus,
+        numbers=material.numbers,
         bound=claims.settled if claims else 0,
         weakly_signed=bool(claims and claims.weak),
     )

@@ -46,8 +46,9 @@ class Subkey(NamedTuple):
     """A subkey as its latest binding signature describes it (RFC 4880, 5.2.1). Times are seconds since the epoch.
 
     ``curve`` is the elliptic curve's name, empty for other algorithms and unknown curves; ``modulus`` RSA's, 0 for
-    other algorithms. ``bound`` is the date of that binding, or of the subkey's own signature in it if that is later.
-    ``weakly_signed``: one of these two is by a digest that is too weak.
+    other algorithms. ``numbers`` is the SHA-256 of the curve and the public numbers, which are the same in whatever key
+    the same secret stands. ``bound`` is the date of that binding, or of the subkey's own signature in it if that is
+    later. ``weakly_signed``: one of these two is by a digest that is too weak.
     """
 
     fingerprint: str
@@ -62,6 +63,7 @@ class Subkey(NamedTuple):
     modulus: int = 0
     bound: int = 0
     weakly_signed: bool = False
+    numbers: bytes = b""
 
     @property
     def keyid(self) -> str:
@@ -73,8 +75,9 @@ class PublicKey:
     """One transferable public key (RFC 4880, 11.1): exactly one version 4 primary key.
 
     ``binary`` is the dearmored key, fit for a gpgv keyring. ``bits`` is the modulus length for RSA and the field
-    size for elliptic curves; ``curve`` and ``modulus`` are as in Subkey. ``can_sign`` is what the key flags of the
-    latest self-signature say, ``self_signed`` its date; ``weakly_signed``: it is by a digest that is too weak.
+    size for elliptic curves; ``curve``, ``modulus`` and ``numbers`` are as in Subkey. ``can_sign`` is what the key
+    flags of the latest self-signature say, ``self_signed`` its date; ``weakly_signed``: it is by a digest that is too
+    weak.
     """
 
     fingerprint: str
@@ -91,6 +94,7 @@ class PublicKey:
     curve: str = ""
     modulus: int = 0
     weakly_signed: bool = False
+    numbers: bytes = b""
 
     @property
     def keyid(self) -> str:

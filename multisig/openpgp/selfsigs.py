@@ -39,7 +39,7 @@ _NOT_CRITICAL = frozenset({23, 28, 37, 39})
 
 
 class Material(NamedTuple):
-    """A key packet's own contents; ``curve`` and ``modulus`` are as in model.Subkey."""
+    """A key packet's own contents; ``curve``, ``modulus`` and ``numbers`` are as in model.Subkey."""
 
     fingerprint: str
     algorithm: int
@@ -47,6 +47,7 @@ class Material(NamedTuple):
     created: int
     curve: str
     modulus: int
+    numbers: bytes
 
 
 class KeySignature(NamedTuple):

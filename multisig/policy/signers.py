@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from types import MappingProxyType
-from typing import Callable, Dict, FrozenSet, List, Mapping, Optional, Set, Tuple
+from typing import Callable, Dict, FrozenSet, List, Mapping, Optional, Set, Tuple, Union
 
 from multisig.errors import MultisigError, OpenPGPError
 from multisig.openpgp.keys import KeyRequirements, key_problem, parse_public_key
-from multisig.openpgp.model import PublicKey
+from multisig.openpgp.model import PublicKey, Subkey
 from multisig.policy.fields import Fields
 from multisig.policy.model import Key, Retirement, Signer
 from multisig.policy.yamlnodes import Mapping as MappingNode
@@ -49,7 +49,7 @@ class KeyReader:
         self._requirements = requirements
         self._contents: Dict[str, bytes] = {}
         self._parsed: Dict[str, PublicKey] = {}
-        self._owners: Dict[str, str] = {}
+        self._owners: Dict[bytes, str] = {}
 
     def keys(self, node: Node, what: str) -> Tuple[Key, ...]:
         """A list of ``{fingerprint, file}``, no fingerprint twice."""
@@ -62,14 +62,17 @@ class KeyReader:
         return tuple(found)
 
     def claim(self, owner: str, key: Key, node: Node) -> None:
-        """Record whose key this is; an error if a part of it that could sign is somebody else's already."""
-        parts = [key.fingerprint] + [subkey.fingerprint for subkey in key.public.subkeys if subkey.back_signed]
-        for fingerprint in parts:
-            holder = self._owners.setdefault(fingerprint, owner)
+        """Record whose key this is; an error if a part of it that could sign is somebody else's already,
+        under whatever fingerprint."""
+        parts: List[Union[PublicKey, Subkey]] = [key.public]
+        parts += [subkey for subkey in key.public.subkeys if subkey.back_signed]
+        for part in parts:
+            # A secret key gives another fingerprint for each date of birth: what it signs would count for each.
+            holder = self._owners.setdefault(part.numbers or part.fingerprint.encode("ascii"), owner)
             if holder != owner:
                 self._fields.fail(
                     node,
-                    f"{owner} and {holder} share the key {fingerprint}",
+                    f"{owner} and {holder} share the key {part.fingerprint}",
                     "one key is one person's; remove it from one of the two",
                 )
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 
 import json
 import time
+from functools import partial
 from pathlib import Path
 from typing import Callable, Dict, List, Tuple
 
 import pytest
 
+from fixtures.openpgp.building import BORN, simple_key
+from fixtures.openpgp.secrets import Secret, ecdsa_key, ed25519_key, rsa_key
 from multisig.errors import PolicyError, StatementError
 from multisig.policy import Policy, load_policy, parse_policy
 from multisig.policy.yamlnodes import MAX_BYTES
@@ -153,6 +156,28 @@ def test_thresholds_that_ask_nobody_or_too_many_or_are_no_number(require: str) -
 )
 def test_a_policy_that_says_nothing_or_less_than_it_seems_to(text: str, words: str) -> None:
     assert words in refused(text).message
+
+
+def _of_two(first: Secret, second: Secret) -> Policy:
+    """A policy whose two people hold these secret keys."""
+    keys = {"keys/ann.asc": simple_key(first, b"Ann"), "keys/bob.asc": simple_key(second, b"Bob")}
+    prints = [secret.fingerprint.hex().upper() for secret in (first, second)]
+    people = [f'  {name}: {{keys: [{{fingerprint: "{fpr}", file: keys/{name}.asc}}]}}\n'
+              for name, fpr in zip(("ann", "bob"), prints)]  # fmt: skip
+    text = "multisig: policy/v1\nserial: 1\nsigners:\n" + "".join(people)
+    text += "groups: {both: [ann, bob]}\nrules: [{name: a, channel: c, require: 2 of both}]\n"
+    return parse_policy(text.encode(), path="policy.yaml", read_file=keys.__getitem__)
+
+
+@pytest.mark.parametrize("make", [partial(ed25519_key, "one"), partial(ecdsa_key, "one"), rsa_key])
+def test_one_secret_key_under_two_fingerprints_is_not_two_people(make: Callable[..., Secret]) -> None:
+    """A fingerprint is over the key's date too. Where a signature's issuer is not hashed, anybody can change it to the
+    other one, and one signature would count for both."""
+    one, again = make(), make(created=BORN - 1)
+    assert one.fingerprint != again.fingerprint
+    with pytest.raises(PolicyError, match="bob and ann share the key"):
+        _of_two(one, again)
+    assert len(_of_two(one, ed25519_key("another")).signers) == 2
 
 
 def test_megabytes_of_yaml_are_refused_before_they_are_parsed(tmp_path: Path) -> None:
