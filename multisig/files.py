@@ -9,7 +9,7 @@ import os
 import stat
 import tempfile
 from contextlib import contextmanager, suppress
-from typing import BinaryIO, Collection, Iterator, List, Optional, Tuple
+from typing import BinaryIO, Callable, Collection, Iterator, List, Optional, Tuple
 
 from multisig.errors import UnreadableError
 
@@ -43,6 +43,23 @@ def read_bounded(path: str, limit: int) -> bytes:
         raise UnreadableError(f"cannot be read: {_reason(error)}", path=path) from None
     finally:
         os.close(fd)
+
+
+def chunks(
+    fd: int, start: int = 0, *, size: int = 1 << 20, progress: Optional[Callable[[int], None]] = None
+) -> Iterator[bytes]:
+    """The file at ``fd`` from ``start`` to its end, in pieces of at most ``size`` bytes; its position does not matter.
+
+    ``progress`` is told of the bytes of each piece once that has been used. Raises OSError.
+    """
+    while True:
+        data = os.pread(fd, size, start)
+        if not data:
+            return
+        yield data
+        start += len(data)
+        if progress is not None:
+            progress(len(data))
 
 
 def read_if_there(path: str, limit: int) -> Optional[bytes]:

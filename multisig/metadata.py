@@ -14,7 +14,7 @@ from typing import Callable, Dict, FrozenSet, Iterable, Iterator, List, Mapping,
 from xml.parsers import expat
 
 from multisig.errors import MetadataError, PayloadMismatchError, UnreadableError, WeakMetadataError
-from multisig.files import open_regular, read_bounded
+from multisig.files import chunks, open_regular, read_bounded
 from multisig.subjects import Progress
 from multisig.text import plain
 
@@ -34,7 +34,6 @@ _MAX_TEXT = 1024
 _MAX_ENTRY = 64 << 20
 _MAX_PRIMARY = 4 << 30
 _HEX = re.compile(r"[0-9a-f]{56,128}\Z")
-_READ = 1 << 20
 _END = b"</package>"
 _CHECKSUM = re.compile(rb"<checksum\s([^<>]*)>\s*([0-9a-fA-F]+)\s*</checksum>")
 _LOCATION = re.compile(rb"<location\s([^<>]*?)/?>")
@@ -212,18 +211,12 @@ def check_file(folder: str, record: Record, *, progress: Optional[Progress] = No
 def file_checksum(fd: int, algorithm: str, *, path: str = "", progress: Optional[Progress] = None) -> Checksum:
     """The checksum of the whole file at ``fd``; UnreadableError where the disk fails."""
     digest = hashlib.new(algorithm)
-    position = 0
     try:
-        while True:
-            data = os.pread(fd, _READ, position)
-            if not data:
-                return Checksum(algorithm, digest.digest())
+        for data in chunks(fd, progress=progress):
             digest.update(data)
-            position += len(data)
-            if progress is not None:
-                progress(len(data))
     except OSError as error:
         raise UnreadableError(f"cannot be read: {error.strerror}", path=path or None) from None
+    return Checksum(algorithm, digest.digest())
 
 
 def packages_of(metadata: Metadata) -> Tuple[Listed, ...]:
@@ -270,8 +263,8 @@ def _collected(fd: int, record: Record, collect: Callable[[Iterator[Listed]], T]
         raise MetadataError("repomd.xml lacks the open-checksum of these metadata")
     digest = hashlib.new(expected.algorithm)
     try:
-        chunks = _plain(fd) if compressor is None else decompressed(fd, 0, compressor)
-        found = collect(listed_packages(_hashed(chunks, digest)))
+        opened = chunks(fd) if compressor is None else decompressed(fd, 0, compressor)
+        found = collect(listed_packages(_hashed(opened, digest)))
     except PayloadMismatchError:
         raise MetadataError("does not decompress as one whole stream") from None
     if digest.digest() != expected.value:
@@ -279,23 +272,13 @@ def _collected(fd: int, record: Record, collect: Callable[[Iterator[Listed]], T]
     return found
 
 
-def _plain(fd: int) -> Iterator[bytes]:
-    position = 0
-    while True:
-        data = os.pread(fd, _READ, position)
-        if not data:
-            return
-        position += len(data)
-        yield data
-
-
-def _hashed(chunks: Iterable[bytes], digest: "hashlib._Hash") -> Iterator[bytes]:
-    for chunk in chunks:
+def _hashed(data: Iterable[bytes], digest: "hashlib._Hash") -> Iterator[bytes]:
+    for chunk in data:
         digest.update(chunk)
         yield chunk
 
 
-def listed_packages(chunks: Iterable[bytes]) -> Iterator[Listed]:
+def listed_packages(primary: Iterable[bytes]) -> Iterator[Listed]:
     """The packages of a primary.xml that arrives in chunks, in its order.
 
     In well-formed XML a raw ``<`` always begins a tag, comment, CDATA section or declaration. The last three never
@@ -304,7 +287,7 @@ def listed_packages(chunks: Iterable[bytes]) -> Iterator[Listed]:
     """
     rest = b""
     size = 0
-    for chunk in chunks:
+    for chunk in primary:
         size += len(chunk)
         rest += chunk
         end = rest.rfind(_END)

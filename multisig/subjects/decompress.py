@@ -14,6 +14,7 @@ import zlib
 from typing import Callable, Iterator, Mapping, Optional, Protocol
 
 from multisig.errors import PayloadMismatchError
+from multisig.files import chunks
 from multisig.subjects import Progress
 from multisig.subjects.rpmlib import librpm
 
@@ -116,22 +117,11 @@ def decompressed(
     """
     name = check_magic(fd, offset, compressor)
     if name == b"":
-        return _raw(fd, offset, progress)
+        return chunks(fd, offset, size=CHUNK, progress=progress)
     if name == b"zstd":
         _check_single_zstd_frame(fd, offset)
         return _by_librpm(fd, offset, progress)
     return _by_python(fd, offset, _DECOMPRESSORS[name], progress)
-
-
-def _raw(fd: int, offset: int, progress: Optional[Progress]) -> Iterator[bytes]:
-    while True:
-        data = os.pread(fd, CHUNK, offset)
-        if not data:
-            return
-        offset += len(data)
-        if progress is not None:
-            progress(len(data))
-        yield data
 
 
 def _by_python(

@@ -11,6 +11,7 @@ import threading
 from typing import Generator, Optional, Tuple
 
 from multisig.errors import UnreadableError
+from multisig.files import chunks
 from multisig.statement import Digests
 from multisig.subjects import Progress
 
@@ -31,17 +32,13 @@ def hash_file(fd: int, *, path: str = "", progress: Optional[Progress] = None) -
             return _by_two(fd, progress)
         sha256, sha512 = hashlib.sha256(), hashlib.sha512()
         size = 0
-        while True:
-            data = os.pread(fd, _READ, size)
-            if not data:
-                return size, Digests(sha256.hexdigest(), sha512.hexdigest())
+        for data in chunks(fd, progress=progress):
             sha256.update(data)
             sha512.update(data)
             size += len(data)
-            if progress is not None:
-                progress(len(data))
     except OSError as error:
         raise UnreadableError(f"cannot be read: {error.strerror}", path=path or None) from None
+    return size, Digests(sha256.hexdigest(), sha512.hexdigest())
 
 
 class _Reader(threading.Thread):
@@ -99,8 +96,8 @@ class _Reader(threading.Thread):
 def _by_two(fd: int, progress: Optional[Progress]) -> Tuple[int, Digests]:
     reader, sha512 = _Reader(fd), hashlib.sha512()
     size = 0
-    with contextlib.closing(reader.chunks()) as chunks:
-        for part in chunks:
+    with contextlib.closing(reader.chunks()) as parts:
+        for part in parts:
             sha512.update(part)
             size += len(part)
             if progress is not None:

@@ -16,6 +16,7 @@ import stat
 from typing import Dict, Iterator, List, Optional, Set, Tuple
 
 from multisig.errors import MalformedRpmError, PayloadMismatchError, UnreadableError
+from multisig.files import chunks
 from multisig.subjects import Progress
 from multisig.subjects.decompress import check_magic, decompressed
 from multisig.subjects.header import integers, strings
@@ -28,7 +29,6 @@ _NEWC = b"070701"
 _STRIPPED = b"07070X"
 _TRAILER = b"TRAILER!!!"
 _HEX = frozenset(b"0123456789abcdefABCDEF")
-_READ = 1 << 20
 _WORTH_A_THREAD = 8 << 20
 # What rpm's archive has beside contents, for each member and as a whole, and more.
 _AROUND_MEMBER, _AROUND_ARCHIVE = 256, 64 << 10
@@ -56,14 +56,8 @@ def hash_payload(fd: int, subject: RpmSubject, *, path: str = "", progress: Opti
     try:
         _check_length(fd, subject)
         check_magic(fd, offset, subject.compressor)
-        while True:
-            data = os.pread(fd, _READ, offset)
-            if not data:
-                break
+        for data in chunks(fd, offset, progress=progress):
             digest.update(data)
-            offset += len(data)
-            if progress is not None:
-                progress(len(data))
     except OSError as error:
         raise UnreadableError(f"cannot be read: {error.strerror}", path=path or None) from None
     except MalformedRpmError as error:
@@ -89,10 +83,10 @@ def prove_payload(fd: int, subject: RpmSubject, *, path: str = "", progress: Opt
     """
     try:
         _check_length(fd, subject)
-        chunks = decompressed(fd, subject.payload_offset, subject.compressor, progress=progress)
+        opened = decompressed(fd, subject.payload_offset, subject.compressor, progress=progress)
         if sum(subject.files.sizes) > _WORTH_A_THREAD:
-            chunks = prefetched(chunks)
-        _Archive(_Stream(chunks), subject.files).prove()
+            opened = prefetched(opened)
+        _Archive(_Stream(opened), subject.files).prove()
     except OSError as error:
         raise UnreadableError(f"cannot be read: {error.strerror}", path=path or None) from None
     except MalformedRpmError as error:
