@@ -13,6 +13,7 @@ from multisig.errors import PayloadMismatchError
 from multisig.subjects import Progress
 from multisig.subjects.decompress import decompressed
 from multisig.subjects.rpm import RpmSubject
+from multisig.subjects.stream import Stream
 from multisig.subjects.structure import Files
 
 _MAX_NAME = 4096 + 2
@@ -21,14 +22,14 @@ _CHANGED = "the payload is not what it was when it was checked"
 
 def contents(
     fd: int, subject: RpmSubject, wanted: AbstractSet[int], *, progress: Optional[Progress] = None
-) -> Iterator[Tuple[int, Iterator[bytes]]]:
+) -> Iterator[Tuple[int, Iterator[memoryview]]]:
     """The contents of regular files in the archive's order: place in the file list, and its bytes in pieces.
 
     ``wanted`` are places in the file list; of a hard-link group only the last holds the content (``holder``). The
     pieces must be taken before the next file is asked for; what is left of them is skipped. ``progress`` is told of
     compressed bytes. Raises PayloadMismatchError, or OSError where the disk fails.
     """
-    reader = _Reader(decompressed(fd, subject.payload_offset, subject.compressor, progress=progress))
+    reader = Stream(decompressed(fd, subject.payload_offset, subject.compressor, progress=progress), _CHANGED)
     places = {path: place for place, path in enumerate(subject.files.paths)}
     left = set(wanted)
     while left:
@@ -49,7 +50,7 @@ def holder(files: Files, place: int) -> int:
     return files.links[place][-1] if place in files.links else place
 
 
-def _head(reader: "_Reader", files: Files, places: Dict[bytes, int]) -> Tuple[int, int]:
+def _head(reader: Stream, files: Files, places: Dict[bytes, int]) -> Tuple[int, int]:
     """Place and size of the next member."""
     magic = reader.read(6)
     if magic == b"07070X":
@@ -82,30 +83,3 @@ def _number(digits: bytes) -> int:
         return int(digits, 16)
     except ValueError:
         raise PayloadMismatchError(_CHANGED) from None
-
-
-class _Reader:
-    """Exact reads from an iterator of chunks."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
-        self._rest = memoryview(b"")
-        self._position = 0
-
-    def pieces(self, size: int) -> Iterator[bytes]:
-        while size:
-            if not self._rest:
-                self._rest = memoryview(next(self._chunks, b""))
-                if not self._rest:
-                    raise PayloadMismatchError(_CHANGED)
-            piece = self._rest[:size]
-            self._rest = self._rest[len(piece) :]
-            self._position += len(piece)
-            size -= len(piece)
-            yield bytes(piece)
-
-    def read(self, size: int) -> bytes:
-        return b"".join(self.pieces(size))
-
-    def align(self) -> None:
-        self.read(-self._position % 4)

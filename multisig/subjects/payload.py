@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from typing import Dict, Iterator, List, Optional, Set, Tuple
+from typing import Dict, List, Optional, Set, Tuple
 
 from multisig.errors import MalformedRpmError, PayloadMismatchError, UnreadableError
 from multisig.files import chunks
@@ -22,6 +22,7 @@ from multisig.subjects.decompress import check_magic, decompressed
 from multisig.subjects.header import integers, strings
 from multisig.subjects.prefetch import prefetched
 from multisig.subjects.rpm import RpmSubject
+from multisig.subjects.stream import Stream
 from multisig.subjects.structure import DIGEST_NAMES, Files
 from multisig.text import shown
 
@@ -86,7 +87,7 @@ def prove_payload(fd: int, subject: RpmSubject, *, path: str = "", progress: Opt
         opened = decompressed(fd, subject.payload_offset, subject.compressor, progress=progress)
         if sum(subject.files.sizes) > _WORTH_A_THREAD:
             opened = prefetched(opened)
-        _Archive(_Stream(opened), subject.files).prove()
+        _Archive(Stream(opened, "the payload's archive is cut off"), subject.files).prove()
     except OSError as error:
         raise UnreadableError(f"cannot be read: {error.strerror}", path=path or None) from None
     except MalformedRpmError as error:
@@ -107,46 +108,8 @@ def _named_digest(subject: RpmSubject) -> Optional[str]:
     return strings(entry)[0].decode("ascii", "replace")
 
 
-class _Stream:
-    """Exact reads from an iterator of chunks, counting."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
-        self._rest = memoryview(b"")
-        self.position = 0
-
-    def pieces(self, size: int) -> Iterator[memoryview]:
-        """The next ``size`` bytes, in whatever pieces they come."""
-        while size:
-            if not self._rest:
-                self._rest = memoryview(next(self._chunks, b""))
-                if not self._rest:
-                    raise PayloadMismatchError("the payload's archive is cut off")
-            piece = self._rest[:size]
-            self._rest = self._rest[len(piece) :]
-            self.position += len(piece)
-            size -= len(piece)
-            yield piece
-
-    def read(self, size: int) -> bytes:
-        return b"".join(self.pieces(size))
-
-    def align(self) -> None:
-        """Step to the next multiple of four; what lies between must be zero."""
-        if self.read(-self.position % 4).strip(b"\0"):
-            raise PayloadMismatchError("padding in the payload's archive is not zero")
-
-    def ends(self) -> bool:
-        while not self._rest:
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                return True
-            self._rest = memoryview(chunk)
-        return False
-
-
 class _Archive:
-    def __init__(self, stream: _Stream, files: Files) -> None:
+    def __init__(self, stream: Stream, files: Files) -> None:
         self._stream = stream
         self._files = files
         self._seen: Set[int] = set()

@@ -101,7 +101,7 @@ def first_places(
 
 def _contents(
     package: Opened, places: Sequence[int], progress: Optional[Progress]
-) -> Iterator[Tuple[int, Iterator[bytes]]]:
+) -> Iterator[Tuple[int, Iterator[memoryview]]]:
     try:
         yield from contents(package.fd, package.subject, frozenset(places), progress=progress)
     except OSError as error:
@@ -121,7 +121,7 @@ def _holders(package: Opened, paths: Sequence[bytes]) -> Dict[bytes, int]:
     }
 
 
-def _blocks(pieces: Iterator[bytes]) -> Iterator[bytes]:
+def _blocks(pieces: Iterator[memoryview]) -> Iterator[bytes]:
     """The content in blocks of BLOCK bytes, the last one shorter and perhaps empty."""
     waiting = b""
     for piece in pieces:
@@ -136,11 +136,11 @@ def _hash(block: bytes) -> bytes:
     return hashlib.blake2b(block, digest_size=16).digest()
 
 
-def _hashes(pieces: Iterator[bytes]) -> bytes:
+def _hashes(pieces: Iterator[memoryview]) -> bytes:
     return b"".join(_hash(block) for block in _blocks(pieces))
 
 
-def _differing(pieces: Iterator[bytes], others: Mapping[int, bytes]) -> Iterator[Tuple[int, Tuple[int, _Window]]]:
+def _differing(pieces: Iterator[memoryview], others: Mapping[int, bytes]) -> Iterator[Tuple[int, Tuple[int, _Window]]]:
     """The number of the first block whose hash is another, and the bytes around it; for each of ``others``."""
     waiting = dict(others)
     recent: List[Tuple[int, int, _Window]] = []  # found, and lacking what follows the block
@@ -160,7 +160,7 @@ def _differing(pieces: Iterator[bytes], others: Mapping[int, bytes]) -> Iterator
         yield partner, (found, window)
 
 
-def _windows(pieces: Iterator[bytes], wanted: Sequence[int]) -> Iterator[Tuple[int, _Window]]:
+def _windows(pieces: Iterator[memoryview], wanted: Sequence[int]) -> Iterator[Tuple[int, _Window]]:
     """The bytes around each of these blocks, and how many lines end before them."""
     numbers = frozenset(wanted)
     lines = 0
