@@ -62,9 +62,7 @@ class Bundles:
     def _near(self, incoming: Incoming) -> Optional[Find]:
         """From beside a file that lies on this machine, or from the cache."""
         if incoming.lies_here:
-            with contextlib.suppress(UnreadableError):
-                return find_local(incoming.location)
-            return None
+            return self._here(incoming)
         for folder in filter(None, map(local_path, self._remotes.of(incoming.repo).urls)):
             with contextlib.suppress(UnreadableError):
                 found = find_local(os.path.join(folder, incoming.location))
@@ -72,6 +70,16 @@ class Bundles:
                     return found
         data = read_cached(self._cached(incoming))
         return None if data is None else Find(bundle=data)
+
+    def _here(self, incoming: Incoming) -> Optional[Find]:
+        found: Optional[Find] = None
+        with contextlib.suppress(UnreadableError):
+            found = find_local(incoming.location)
+        if incoming.repo == COMMANDLINE or (found is not None and found.bundle is not None):
+            return found
+        # An offline transaction is replayed from files that dnf5 stored by themselves. The bundles were kept before.
+        kept = read_cached(self._cached(incoming))
+        return found if kept is None else join(found or Find(), Find(bundle=kept))
 
     def _far(self, key: int, incoming: Incoming) -> Optional[Find]:
         """Over the network, and into the cache. Runs in a thread."""
@@ -106,16 +114,16 @@ class Bundles:
         found = Find()
         for number in range(MAX_MIRRORS):
             kept, mirror, data = f"{self._cached(incoming)}.{number}", "", None
-            if number < len(mirrors) and not self._remotes.offline:
+            if number < len(mirrors) and not self._remotes.offline and not incoming.lies_here:
                 mirror = mirrors[number]
                 wanted = Wanted(mirror, incoming.location + SUFFIX, kept)
                 data = self._remotes.fetch_one(self._remotes.of(incoming.repo), wanted)
-            # Whatever the repository is called when an offline transaction is replayed.
+            # Whatever the repository is called when an offline transaction is replayed, and wherever the package lies.
             found = join(found, from_mirror(mirror, read_cached(kept) if data is None else data))
         return found
 
     def _cached(self, incoming: Incoming) -> str:
-        # Not by repository: dnf5 replays an offline transaction under another id. A wrong one is fetched afresh.
+        # Not by repository: dnf5 may replay an offline transaction under another id. A wrong one is fetched afresh.
         name = f"{incoming.nevra}\0{os.path.basename(incoming.location)}"
         return os.path.join(self._cache, hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest() + SUFFIX)
 

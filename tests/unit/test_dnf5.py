@@ -413,6 +413,22 @@ def test_a_proxy_is_used_with_its_login(site: Server, tmp_path: Path) -> None:
     assert remotes._with_user("http://p:3128", "a b", "c@d") == "http://a%20b:c%40d@p:3128"
 
 
+def test_what_was_kept_serves_the_replay_of_an_offline_transaction(site: Server, msig: bytes, tmp_path: Path) -> None:
+    """dnf5 stores the packages in a folder of its own, and says the repository's name or another one."""
+    assert ask(site)(tmp_path) == msig
+    stored = tmp_path / "offline" / "hello.rpm"
+    stored.parent.mkdir()
+    stored.write_bytes(b"no package")
+    before = site.count()
+    for repo, expected in (("demo", msig), ("@stored_transaction", msig), ("@commandline", None)):
+        replay = Sources(Remotes(lambda name, _: {"baseurl": site.url}.get(name), offline=False), str(tmp_path))
+        package = replay.package(Incoming(NEVRA, "hello", repo, str(stored)))
+        assert replay.fetch([package], Look.BESIDE)[package.key].bundle == expected
+        other = replay.package(Incoming(NEVRA.replace("1.0", "1.1"), "hello", repo, str(stored)))
+        assert replay.fetch([other], Look.BESIDE)[other.key].bundle is None
+    assert site.count() == before
+
+
 def test_a_folder_as_base_url(tmp_path: Path, site: Server, msig: bytes) -> None:
     assert ask(site, baseurl=f"file://{tmp_path}/web")(tmp_path / "cache") == msig and site.count() == 0
 
