@@ -7,7 +7,6 @@ channel, dated in the future, by a compromised signer) is set aside with a reaso
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Callable, Collection, Dict, FrozenSet, Iterator, List, NamedTuple, Optional, Set, Tuple, Union
 
@@ -95,15 +94,15 @@ class Evidence(NamedTuple):
     beyond: Tuple[Candidate, ...] = ()
 
 
-@dataclass
 class _Tried:
     """What has been taken of one statement's signatures, wherever in the bundle the statement stands.
 
     Each source has its own ``tries``: with bad signatures one would take away what another brings otherwise.
     """
 
-    tries: Dict[str, int] = field(default_factory=dict)
-    packets: Set[bytes] = field(default_factory=set)
+    def __init__(self) -> None:
+        self.tries: Dict[str, int] = {}
+        self.packets: Set[bytes] = set()
 
 
 def collect(bundle: Bundle, policy: Policy, wanted: Wanted, now: int, *, starts: Collection[int] = ()) -> Evidence:

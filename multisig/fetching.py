@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Optional, Protocol, Sequence
+from typing import NamedTuple, Optional, Protocol, Sequence
 
 from multisig.bundle import MAX_BUNDLE
 from multisig.errors import UnreadableError
@@ -14,9 +13,11 @@ from multisig.held import MAX_MIRRORS
 CACHE = "multisig"
 """The folder in a front end's cache, or in a repository's there, that is multisig's."""
 
+RECORD = "multisig"
+"""The type of an index in repomd.xml."""
 
-@dataclass(frozen=True)
-class Wanted:
+
+class Wanted(NamedTuple):
     """A file to fetch, of at most ``limit`` bytes, and the ``path`` at which it is kept from then on.
 
     ``location`` is below the URL ``base``; where that is None, below whichever of its repository's URLs is taken first.

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import MappingProxyType
-from typing import Dict, List, Mapping, NamedTuple, Optional, Protocol, Sequence, Set, Tuple
+from typing import TYPE_CHECKING, Dict, List, Mapping, NamedTuple, Optional, Protocol, Sequence, Set, Tuple
 
 from multisig.bundle import Bundle
 from multisig.checking import Case, Checker, Question
@@ -21,11 +21,8 @@ from multisig.hand import AtHand, judge_bytes
 from multisig.hand import Judged as Judged
 from multisig.held import Find, Held, Look, extend, hold
 from multisig.keeping import bundle_to_keep, shared_to_keep
-from multisig.metadata import Metadata
 from multisig.openpgp import Engine
 from multisig.policy import Policy, ReleaseRequirement, Requirement, Rule, Traits, matching_rules, undecided_rules
-from multisig.release import SUBJECT
-from multisig.repositories import Listing, ReleaseSource, Repositories
 from multisig.statement import Digests, Kind
 from multisig.subjects import Progress
 from multisig.subjects.rpm import RpmSubject, read_identity, read_rpm
@@ -48,6 +45,10 @@ from multisig.verdict import (
     lacks_people,
     refuse,
 )
+
+if TYPE_CHECKING:
+    from multisig.metadata import Metadata
+    from multisig.repositories import Listing, ReleaseSource, Repositories
 
 _NONE: Mapping[str, ReleaseStanding] = MappingProxyType({})
 _NOTHING = Held()
@@ -105,7 +106,8 @@ class Gate:
         self._held: Dict[int, Held] = {}
         self._accepted: Dict[int, Tuple[Case, Judged]] = {}
         self._looked: Dict[Look, Set[int]] = {look: set() for look in Look}
-        self._repositories = None if releases is None else Repositories(releases, self._release_quorum, now=now)
+        self._release_source = releases
+        self._repositories: Optional[Repositories] = None
 
     def __enter__(self) -> "Gate":
         return self
@@ -213,9 +215,8 @@ class Gate:
 
     def repository_standing(self, metadata: Metadata, rule: Rule) -> ReleaseStanding:
         """How a repository stands by a rule with ``release``, whatever packages there are."""
-        if self._repositories is None:
-            return NO_REPOSITORY
-        return self._repositories.standing(metadata, rule)
+        repositories = self._asked_repositories()
+        return NO_REPOSITORY if repositories is None else repositories.standing(metadata, rule)
 
     # Planned packages
 
@@ -352,12 +353,19 @@ class Gate:
     def _releases(self, package: Package, rules: Sequence[Rule]) -> Mapping[str, ReleaseStanding]:
         """How the package's repository stands, by the names of the rules that ask for it."""
         asking = [rule for rule in rules if rule.release is not None]
-        if not asking or self._repositories is None:
+        repositories = self._asked_repositories() if asking else None
+        metadata = None if repositories is None else repositories.metadata(package.key)
+        if repositories is None or metadata is None:
             return _NONE
-        metadata = self._repositories.metadata(package.key)
-        if metadata is None:
-            return _NONE
-        return {rule.name: self._repositories.standing(metadata, rule) for rule in asking}
+        return {rule.name: repositories.standing(metadata, rule) for rule in asking}
+
+    def _asked_repositories(self) -> Optional[Repositories]:
+        """Made, and imported, once a rule asks for a release, as in most policies none does; None without a source."""
+        if self._repositories is None and self._release_source is not None:
+            from multisig.repositories import Repositories
+
+            self._repositories = Repositories(self._release_source, self._release_quorum, now=self._now)
+        return self._repositories
 
     def _listing(self, package: Package) -> Optional[Listing]:
         metadata = None if self._repositories is None else self._repositories.metadata(package.key)
@@ -366,6 +374,8 @@ class Gate:
     def _release_quorum(
         self, digests: Digests, asked: ReleaseRequirement, channel: str, bundle: Bundle
     ) -> Tuple[Verdict, Optional[bytes]]:
+        from multisig.release import SUBJECT
+
         rule = quorum_rule("quorum for the release", Kind.RELEASE.word, channel, asked.require)
         held = Held(together=bundle)
         case = self._checker.case(Question(Kind.RELEASE, SUBJECT, digests, SUBJECT, (rule,), held))

@@ -6,19 +6,20 @@ This runs in threads. It is handed all that it works with, and touches nothing e
 
 from __future__ import annotations
 
-from typing import NamedTuple, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, NamedTuple, Optional, Sequence, Tuple
 
 from multisig.bundle import Attestation
 from multisig.checking import Case, Checker
 from multisig.errors import MalformedRpmError, UnreadableError
-from multisig.repositories import Listing
 from multisig.statement import Digests
 from multisig.subjects import Progress
 from multisig.subjects.payload import hash_payload, names_payload, prove_payload
 from multisig.subjects.rpm import RpmSubject
-from multisig.subjects.signatures import read_header_signatures, signed_bytes
 from multisig.vendor import UNSEEN, HeaderEvidence
 from multisig.verdict import Approval, Code, Verdict, refuse
+
+if TYPE_CHECKING:
+    from multisig.repositories import Listing
 
 
 class Judged(NamedTuple):
@@ -74,6 +75,8 @@ def judge_bytes(hand: AtHand, judged: Judged, checker: Checker) -> Judged:
 
 
 def _header_evidence(hand: AtHand, checker: Checker) -> HeaderEvidence:
+    from multisig.subjects.signatures import read_header_signatures, signed_bytes
+
     found = read_header_signatures(hand.fd)
     return checker.header(hand.case.question.rules, signed_bytes(hand.subject), found.packets, found.problems)
 

@@ -15,10 +15,9 @@ from typing import Callable, Collection, Dict, Iterable, Iterator, List, Mapping
 from multisig import bundle, strictjson
 from multisig.bundle import MAX_ATTESTATIONS, MAX_SIGNATURES, Attestation
 from multisig.errors import BundleError, IndexFormatError
+from multisig.fetching import RECORD as RECORD
 
 INDEX_TYPE = "index/v1"
-#: The type of an index in repomd.xml.
-RECORD = "multisig"
 #: Bytes, when unpacked.
 MAX_INDEX = 64 << 20
 #: No attestation fits into less than the 256 bytes that this leaves it; lines could be as many as bytes otherwise.

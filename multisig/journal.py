@@ -13,10 +13,9 @@ import sqlite3
 import stat
 import zlib
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import Dict, Iterator, Mapping, NamedTuple, Optional, Sequence, Tuple
+from urllib.parse import quote
 
-from multisig import index
 from multisig.bundle import Attestation
 from multisig.errors import JournalError
 from multisig.statement import statement_id
@@ -285,7 +284,8 @@ class Journal:
         return database
 
     def _open_for_reading(self) -> sqlite3.Connection:
-        return sqlite3.connect(Path(self._path).absolute().as_uri() + "?mode=ro", uri=True)
+        path = quote(os.fsencode(os.path.abspath(self._path)))
+        return sqlite3.connect(f"file://{path}?mode=ro", uri=True)
 
     def _check_regular(self) -> None:
         # SQLite would wait for whoever opens the other end of a FIFO.
@@ -328,6 +328,8 @@ def _keep(database: sqlite3.Connection, bundle: Optional[bytes]) -> Optional[str
 def _keep_attestation(database: sqlite3.Connection, item: Attestation) -> None:
     """Store an attestation once, whatever the number of packages that it is about. Most of it are the digests of other
     packages, in hexadecimal: half the size when packed."""
+    from multisig import index
+
     line = index.line(item)
     name = hashlib.sha256(line).hexdigest()
     if database.execute("SELECT 1 FROM attestations WHERE sha256 = ?", (name,)).fetchone() is None:

@@ -11,7 +11,6 @@ from multisig.bundle import MAX_BUNDLE, SUFFIX
 from multisig.errors import BundleError, MalformedRpmError, UnreadableError
 from multisig.files import open_regular, read_if_there
 from multisig.held import Find
-from multisig.subjects.embedded import read_embedded
 
 
 def find_local(path: str, *, beside: Optional[bytes] = None) -> Find:
@@ -34,6 +33,8 @@ def find_local(path: str, *, beside: Optional[bytes] = None) -> Find:
 
 def find_embedded(fd: int) -> Find:
     """What the RPM at ``fd`` carries. Raises UnreadableError where the disk fails."""
+    from multisig.subjects.embedded import read_embedded
+
     try:
         data = read_embedded(fd)
         return Find() if data is None else Find(attestations=bundles.parse(data).attestations)

@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-import resource
 import stat
-import tempfile
 from typing import Dict, FrozenSet, List, NamedTuple, Tuple
 
 from multisig.errors import UnreadableError
@@ -111,6 +109,8 @@ class Pinner:
             # Without a name from the start, so that there is no moment in which another could open it.
             copy = os.open(self._copies, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
         except OSError:
+            import tempfile
+
             with tempfile.TemporaryFile(dir=self._copies) as unnamed:
                 copy = os.dup(unnamed.fileno())
         try:
@@ -154,6 +154,8 @@ def _mounted(mounts: str) -> List[Tuple[int, str, str]]:
 
 def _allow_descriptors() -> None:
     """Each private copy keeps a descriptor open: lift the soft limit when it comes near."""
+    import resource
+
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     in_use = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
     if soft - in_use < _SPARE_DESCRIPTORS and soft < hard:

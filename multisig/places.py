@@ -15,12 +15,10 @@ from multisig import bundle
 from multisig.bundle import SUFFIX
 from multisig.config import is_site
 from multisig.errors import BundleError, MultisigError
-from multisig.fetching import CACHE, Fetcher, Wanted, read_cached
+from multisig.fetching import CACHE, RECORD, Fetcher, Wanted, read_cached
 from multisig.files import read_if_there
 from multisig.gate import Package
 from multisig.held import Find, join
-from multisig.index import RECORD
-from multisig.metadata import MAX_REPOMD, REPOMD, record_of
 from multisig.searching import Searches, kept_index
 
 
@@ -104,6 +102,8 @@ class _Folder:
         self._path = path
 
     def index(self) -> Optional[str]:
+        from multisig.metadata import MAX_REPOMD, REPOMD, record_of
+
         repomd = read_if_there(os.path.join(self._path, REPOMD), MAX_REPOMD)
         record = None if repomd is None else record_of(repomd, RECORD)
         return None if record is None else os.path.join(self._path, record.location)
@@ -123,6 +123,8 @@ class _Site:
         self._has_index = False
 
     def index(self) -> Optional[str]:
+        from multisig.metadata import MAX_REPOMD, REPOMD, record_of
+
         path = os.path.join(self._cache, os.path.basename(REPOMD))
         self._fetch(REPOMD, path, MAX_REPOMD)
         repomd = read_cached(path, MAX_REPOMD)

@@ -6,17 +6,18 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from typing import Dict, List, Optional, Sequence, Set, Tuple
+from typing import TYPE_CHECKING, Dict, List, Optional, Sequence, Set, Tuple
 
 from multisig.bundle import SUFFIX
 from multisig.fetching import CACHE, Fetcher, Wanted, read_cached
 from multisig.gate import Package
 from multisig.held import Look
 from multisig.journal import Journal
-from multisig.metadata import REPOMD, Metadata, read_metadata
 from multisig.policy import ReleaseRequirement
-from multisig.release import warning
 from multisig.verdict import ReleaseStanding
+
+if TYPE_CHECKING:
+    from multisig.metadata import Metadata
 
 _PREFIX = "release-"
 
@@ -44,6 +45,8 @@ class Releases:
         if repo is None:
             return None
         if repo not in self._metadata:
+            from multisig.metadata import read_metadata
+
             self._metadata[repo] = read_metadata(self._fetcher.folder(repo), repo)
         return self._metadata[repo]
 
@@ -57,6 +60,8 @@ class Releases:
         A front end goes on to the next mirror where one has nothing, or breaks off; where one answers with what is of
         no use, the others have to be asked by name.
         """
+        from multisig.metadata import REPOMD
+
         name = hashlib.sha256(metadata.repomd).hexdigest() + SUFFIX
         folder = os.path.join(metadata.folder, CACHE)
         if look is not Look.MIRRORS:
@@ -90,6 +95,8 @@ class Releases:
                         standing.repo, standing.channel, standing.serial, time=now, statement=standing.statement,
                         bundle=standing.bundle,
                     )  # fmt: skip
+                from multisig.release import warning
+
                 texts.append(warning(standing, asked, now))
         return [text for text in texts if text is not None]
 

@@ -1,21 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Indexes, obtained for a front end, and searched for the packages of a transaction."""
+"""Indexes, obtained for a front end, and searched for the packages of a transaction.
+
+What reads them is imported once there is one: a transaction without pays nothing.
+"""
 
 from __future__ import annotations
 
 import os
 from contextlib import suppress
-from typing import Callable, Dict, List, Mapping, Optional, Sequence, Union
+from typing import TYPE_CHECKING, Callable, Dict, List, Mapping, Optional, Sequence, Union
 
-from multisig import index
 from multisig.errors import MetadataError, MultisigError
 from multisig.fetching import Fetcher, Wanted
 from multisig.gate import Package
 from multisig.held import Find, join
-from multisig.index import MAX_INDEX
-from multisig.metadata import Record, check_file
-from multisig.subjects.prefetch import prefetched
-from multisig.unpack import unpacked
+
+if TYPE_CHECKING:
+    from multisig.metadata import Record
 
 _KEPT, _ARRIVING = ".index", ".part"
 
@@ -85,8 +86,11 @@ def kept_index(
     ``bases`` are tried as fetching.Wanted.base, in their order, until one has it. None where it cannot be had;
     MetadataError where what came is another file.
     """
+    from multisig.index import MAX_INDEX
+    from multisig.metadata import check_file
+
     path = os.path.join(folder, record.checksum.value.hex() + _KEPT)
-    arriving = Record(record.kind, os.path.basename(path) + _ARRIVING, record.checksum)
+    arriving = record._replace(location=os.path.basename(path) + _ARRIVING, opened=None)
     if os.path.exists(path):
         return path
     problem: Optional[MetadataError] = None
@@ -118,6 +122,10 @@ def _forget_others(folder: str, path: str) -> None:
 
 def _search(packages: Sequence[Package], path: str, shown: str) -> Mapping[int, Find]:
     """One that cannot be used is no error: it says nothing, and that it did not is noted."""
+    from multisig import index
+    from multisig.subjects.prefetch import prefetched
+    from multisig.unpack import unpacked
+
     try:
         found = index.search(prefetched(unpacked(path)), {package.nevra for package in packages})
     except MultisigError as error:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import posixpath
 import re
 import stat
+from functools import cache
 from typing import AbstractSet, Optional, Sequence, Tuple
 
 from multisig.policy import ContentTraits, Policy, Requirement, Rule, Traits, matching_rules, undecided_rules
@@ -14,24 +15,22 @@ from multisig.subjects.rpm import RpmSubject
 # Whoever may ship these could switch the checks off: the policy, the plugins and the checker, rpm's macros, what is
 # remembered of policies and releases, and approvals.
 # Where /bin, /lib, /lib64 and /sbin are links into /usr, a package may name the files either way.
-_GUARDED = re.compile(
+_GUARDED = (
     rb"/etc/multisig(/|\Z)|/etc/dnf/plugins/multisig\.conf\Z|/etc/(rpm|dnf/libdnf5-plugins)(/|\Z)"
     rb"|/var/lib/multisig(/|\Z)|(/var)?/run/multisig(/|\Z)"
     rb"|/root/\.(rpmmacros|config/rpm)(/|\Z)"
     rb"|(/usr)?/lib/rpm/(.*/)?(macros[^/]*|fileattrs|[^/]*\.attr)(/|\Z)"
     rb"|(/usr(/local)?)?/lib(64)?/python3[^/]*/(dist|site)-packages/(multisig(/|\Z)|dnf-plugins/(__pycache__/)?multisig[^/]*\Z)"
-    rb"|(/usr)?/lib(64|/[^/]+)?/rpm-plugins/multisig[^/]*\Z|(/usr(/local)?)?/(s?bin|libexec)/multisig[^/]*(/|\Z)",
-    re.DOTALL,
+    rb"|(/usr)?/lib(64|/[^/]+)?/rpm-plugins/multisig[^/]*\Z|(/usr(/local)?)?/(s?bin|libexec)/multisig[^/]*(/|\Z)"
 )
 # The folders that these lie in. A link to one of them is a way for other packages to name the files differently.
-_ABOVE = re.compile(
+_ABOVE = (
     rb"/|/etc(/dnf(/plugins)?)?|/root(/\.config)?|/var(/lib)?|(/var)?/run|/usr(/local)?"
     rb"|(/usr(/local)?)?/(s?bin|libexec|lib(64)?(/rpm|(/[^/]+)?/rpm-plugins|/python3[^/]*(/(dist|site)-packages"
-    rb"(/dnf-plugins)?)?)?)",
-    re.DOTALL,
+    rb"(/dnf-plugins)?)?)?)"
 )
 # The links of the merged /usr, of the merged bin, and to /run: either way of naming a file is looked for.
-_USUAL_LINKS = re.compile(rb"(/usr)?/(s?bin|lib|lib64)|(/var)?/run")
+_USUAL_LINKS = rb"(/usr)?/(s?bin|lib|lib64)|(/var)?/run"
 
 FILE_SIGNATURES = (
     "the package carries file signatures, which its content's signers did not sign; "
@@ -59,7 +58,7 @@ def rpm_traits(subject: RpmSubject, repo: str) -> Traits:
 def _led_elsewhere(subject: RpmSubject) -> Tuple[str, ...]:
     """A path that could be anywhere, where the package has files below what it makes a link itself, as /opt/x/evil
     with /opt/x a link to /etc/sudoers.d; none where it does not, and none for the links of the merged /usr."""
-    links = frozenset(path for path in _links(subject)[0] if not _USUAL_LINKS.fullmatch(path))
+    links = frozenset(path for path in _links(subject)[0] if not _pattern(_USUAL_LINKS).fullmatch(path))
     if not links:
         return ()
     folders = {path.rpartition(b"/")[0] for path in subject.files.paths}
@@ -109,11 +108,18 @@ def file_signatures_allowed(subject: RpmSubject, rules: Sequence[Rule]) -> bool:
 
 def guarding_rules(policy: Policy, subject: RpmSubject) -> Tuple[Rule, ...]:
     """With policy-quorum set, a package that ships the policy, the plugins or rpm macros needs that quorum as well."""
-    if policy.quorum is None or not (
-        any(_GUARDED.match(path) for path in subject.files.paths) or any(map(_is_a_way_there, *_links(subject)))
-    ):
+    if policy.quorum is None:
+        return ()
+    guarded = map(_pattern(_GUARDED).match, subject.files.paths)
+    if not any(guarded) and not any(map(_is_a_way_there, *_links(subject))):
         return ()
     return (quorum_rule("policy-quorum", "rpm", policy.channel, policy.quorum),)
+
+
+@cache
+def _pattern(text: bytes) -> "re.Pattern[bytes]":
+    """Compiled once it is needed: few policies ask, and it takes milliseconds."""
+    return re.compile(text, re.DOTALL)
 
 
 def _links(subject: RpmSubject) -> Tuple[Sequence[bytes], Sequence[bytes]]:
@@ -133,9 +139,9 @@ def _is_a_way_there(path: bytes, target: bytes) -> bool:
     leads = posixpath.normpath(posixpath.join(b"/", posixpath.dirname(path), target)).replace(b"//", b"/")
     if b".." in parts[ups:]:
         return True
-    if _USUAL_LINKS.fullmatch(path) and _USUAL_LINKS.fullmatch(leads):
+    if _pattern(_USUAL_LINKS).fullmatch(path) and _pattern(_USUAL_LINKS).fullmatch(leads):
         return False
-    return _ABOVE.fullmatch(leads) is not None or _GUARDED.match(leads) is not None
+    return _pattern(_ABOVE).fullmatch(leads) is not None or _pattern(_GUARDED).match(leads) is not None
 
 
 def quorum_rule(name: str, kind: str, channel: Optional[str], require: Requirement) -> Rule:

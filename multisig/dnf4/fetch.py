@@ -13,8 +13,7 @@ import libdnf
 
 from multisig.bundle import MAX_BUNDLE
 from multisig.dnf4.meter import Meter
-from multisig.fetching import Wanted, others, read_cached
-from multisig.index import RECORD
+from multisig.fetching import RECORD, Wanted, others, read_cached
 
 
 class Fetcher:

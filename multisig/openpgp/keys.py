@@ -9,7 +9,6 @@ expiry dates were taken from. So a forged self-signature can end a key, as a for
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
@@ -77,12 +76,12 @@ class KeyRequirements(NamedTuple):
     max_validity_days: Optional[int] = None
 
 
-@dataclass
 class _Component:
     """A key, user id or subkey packet, and the signatures after it that matter."""
 
-    packet: Packet
-    signatures: List[KeySignature] = field(default_factory=list)
+    def __init__(self, packet: Packet) -> None:
+        self.packet = packet
+        self.signatures: List[KeySignature] = []
 
     def own(self, classes: Sequence[int]) -> List[KeySignature]:
         return [sig for sig in self.signatures if sig.own and sig.signature_class in classes]

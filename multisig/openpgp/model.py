@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import (
     Dict,
+    Final,
     FrozenSet,
     Iterator,
     List,
@@ -131,13 +132,13 @@ class PublicKey:
         return {hint: Issuer(self, tuple(parts)) for hint, parts in named.items()}
 
 
-@dataclass(frozen=True)
 class Issuer:
     """The parts of a key that a hint names, one but where key ids collide; and the facts about them and their primary
     that decide on every signature, worked out once. Of several parts the worst counts."""
 
-    primary: PublicKey
-    parts: Tuple[Union[PublicKey, Subkey], ...]
+    def __init__(self, primary: PublicKey, parts: Tuple[Union[PublicKey, Subkey], ...]) -> None:
+        self.primary: Final = primary
+        self.parts: Final = parts
 
     @cached_property
     def fingerprints(self) -> FrozenSet[str]:

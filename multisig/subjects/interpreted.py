@@ -29,14 +29,14 @@ _TRIGGERS = ((1065, 1092, 5027), (5066, 5067, 5068), (5076, 5077, 5078))
 
 # What a format asks for, by whatever name, as parseFormat and parseExpression of lib/headerfmt.c find it. Text that is
 # escaped is taken for a format too.
-_ASKED = re.compile(rb"%[0-9-]*\{[=#]?([^}:]*)|%\|[=#]?([^?]*)")
+_ASKED = rb"%[0-9-]*\{[=#]?([^}:]*)|%\|[=#]?([^?]*)"
 # Computed from the identity alone (lib/tagexts.c).
 _COMPUTED = frozenset({"EPOCHNUM", "EVR", "NVR", "NVRA", "NEVR", "NEVRA"})
 _SIGNED = frozenset(tag.name for tag in TAGS.values() if tag.klass is Klass.SIGNED) | _COMPUTED
 # As members of a table (posix, rpm), so that words of a comment are none.
-_REMOVED = re.compile(rb"(?:\w\.|\[[\"'])(?:fork|exec|wait|redirect2null)\b")
+_REMOVED = rb"(?:\w\.|\[[\"'])(?:fork|exec|wait|redirect2null)\b"
 # Before 5.99, from which on they are removed; without an epoch, which rpm would compare first.
-_BEFORE_REMOVAL = re.compile(rb"0*(?:[0-4]\.[0-9]|5\.[0-8]?[0-9](?![0-9])|5\.9[0-8](?![0-9]))[0-9A-Za-z.~^+_-]*\0\Z")
+_BEFORE_REMOVAL = rb"0*(?:[0-4]\.[0-9]|5\.[0-8]?[0-9](?![0-9])|5\.9[0-8](?![0-9]))[0-9A-Za-z.~^+_-]*\0\Z"
 
 
 class _Script(NamedTuple):
@@ -51,7 +51,7 @@ def check_scripts(header: Header) -> None:
     for script in _scripts(header):
         if script.flags & QUERY_FORMAT and b"%" in script.body:
             _check_format(script)
-        if script.program == b"<lua>" and _REMOVED.search(script.body) and not _is_before_removal(header):
+        if script.program == b"<lua>" and re.search(_REMOVED, script.body) and not _is_before_removal(header):
             raise MalformedRpmError(
                 "a Lua script with functions that later rpms run only for packages built by an rpm before 6",
                 tag=RPMVERSION, got=_built_by(header),
@@ -62,7 +62,7 @@ def _check_format(script: _Script) -> None:
     """Raises MalformedRpmError where rpm would fill in more than signed tags."""
     if script.flags & EXPAND:
         raise MalformedRpmError("a script whose macros may ask for tags that nobody signs (-e and -q)", tag=script.tag)
-    for found in _ASKED.finditer(script.body):
+    for found in re.finditer(_ASKED, script.body):
         asked = (found[1] or found[2] or b"").decode("ascii", "replace")
         # No tag's name begins so, a macro's may: to rpm the format is in error, and the script empty.
         if asked.upper() not in _SIGNED and not asked.startswith("_"):
@@ -73,7 +73,7 @@ def _check_format(script: _Script) -> None:
 
 def _is_before_removal(header: Header) -> bool:
     place = header.shape.places.get(RPMVERSION)
-    return place is not None and _BEFORE_REMOVAL.match(header.data[place]) is not None
+    return place is not None and re.match(_BEFORE_REMOVAL, header.data[place]) is not None
 
 
 def _built_by(header: Header) -> Optional[str]:

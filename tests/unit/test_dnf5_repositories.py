@@ -15,7 +15,7 @@ from typing import Dict, List, Mapping, Optional
 import pytest
 
 from fixtures.server import Fault, Server
-from multisig import index, searching
+from multisig import index
 from multisig.bundle import Attestation, Bundle, encode, parse
 from multisig.dnf5 import remotes
 from multisig.dnf5.remotes import Remote, Remotes
@@ -332,7 +332,7 @@ FAULTS: Mapping[str, Fault] = {
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
 def test_an_index_that_does_not_arrive(repository: Released, fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another address is asked, and where none has it, the package's bundle counts; nothing wrong is kept."""
-    monkeypatch.setattr(searching, "MAX_INDEX", 1 << 20)
+    monkeypatch.setattr(index, "MAX_INDEX", 1 << 20)
     name = repository.index(*NAMES).name
     repository.site.fault("/repodata/*", fault)
     assert repository.serve("goal_resolved")[0] == 1 and kept(repository) == []
