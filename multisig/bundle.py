@@ -8,7 +8,7 @@ hold statements and signatures that are nonsense: those are for ``evidence`` to 
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
 from multisig import strictjson
 from multisig.errors import BundleError
@@ -67,15 +67,20 @@ def encode(bundle: Bundle) -> bytes:
     return data
 
 
+def united(attestations: Iterable[Attestation]) -> Mapping[str, Tuple[str, ...]]:
+    """Each statement where it first stands, with every signature on it, each once, in the order they came."""
+    union: Dict[str, Dict[str, None]] = {}
+    for item in attestations:
+        union.setdefault(item.statement, {}).update(dict.fromkeys(item.signatures))
+    return {statement: tuple(signatures) for statement, signatures in union.items()}
+
+
 def merge(bundles: Iterable[Bundle]) -> Bundle:
     """The set union: every statement once, every signature text once under it, in one order whatever the inputs' is.
 
     Raises BundleError where the union no longer fits a bundle; nothing is dropped to make it fit.
     """
-    union: Dict[str, Dict[str, None]] = {}
-    for bundle in bundles:
-        for item in bundle.attestations:
-            union.setdefault(item.statement, {}).update(dict.fromkeys(item.signatures))
+    union = united(item for bundle in bundles for item in bundle.attestations)
     if len(union) > MAX_ATTESTATIONS:
         raise BundleError("too many statements to merge", expected=f"at most {MAX_ATTESTATIONS}", got=len(union))
     for signatures in union.values():

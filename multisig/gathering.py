@@ -14,7 +14,7 @@ import stat
 from dataclasses import dataclass
 from typing import Callable, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
-from multisig.bundle import MAX_BUNDLE, SUFFIX, Attestation, Bundle, encode
+from multisig.bundle import MAX_BUNDLE, SUFFIX, Attestation, Bundle, encode, united
 from multisig.errors import BundleError, MultisigError, StatementError, UnreadableError
 from multisig.files import open_regular, read_bounded, walk
 from multisig.index import RECORD, search
@@ -82,16 +82,11 @@ class Gatherer:
 
     def _fitted(self, name: str, attestations: Sequence[Attestation]) -> Fitted:
         """The union of what names the package; of more than a bundle may hold, the shortest statements."""
-        united: Dict[str, Dict[str, None]] = {}
-        for attestation in attestations:
-            statement = self._statement(attestation.statement)
-            if statement is not None and any(line.name == name for line in statement.subjects):
-                united.setdefault(attestation.statement, {}).update(dict.fromkeys(attestation.signatures))
         graded = []
-        for text, signatures in united.items():
+        for text, signatures in united(attestations).items():
             statement = self._statement(text)
-            if statement is not None and signatures:
-                graded.append(Graded(text, statement, (), tuple(signatures)))
+            if statement is not None and signatures and any(line.name == name for line in statement.subjects):
+                graded.append(Graded(text, statement, (), signatures))
         return fit(graded)
 
     def _parts(self, data: bytes, source: str) -> Bundle:

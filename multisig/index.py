@@ -72,20 +72,15 @@ def encode(attestations: Iterable[Attestation]) -> Iterator[bytes]:
 
 
 def unite(attestations: Iterable[Attestation]) -> List[Attestation]:
-    """The set union: each statement where it first stands, with every signature on it, in the order they came.
+    """The set union, in the order of ``bundle.united``: publishing puts what counts first, and so it stays.
 
-    Publishing puts what counts first, and so it stays. More signatures than one attestation may hold go into further
-    ones of the same statement.
+    More signatures than one attestation may hold go into further ones of the same statement.
     """
-    union: Dict[str, Dict[str, None]] = {}
-    for attestation in attestations:
-        union.setdefault(attestation.statement, {}).update(dict.fromkeys(attestation.signatures))
-    united = []
-    for statement, signatures in union.items():
-        every = tuple(signatures)
-        for start in range(0, len(every), MAX_SIGNATURES):
-            united.append(Attestation(statement, every[start : start + MAX_SIGNATURES]))
-    return united
+    return [
+        Attestation(statement, signatures[start : start + MAX_SIGNATURES])
+        for statement, signatures in bundle.united(attestations).items()
+        for start in range(0, len(signatures), MAX_SIGNATURES)
+    ]
 
 
 def search(chunks: Iterable[bytes], names: Collection[str]) -> Found:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Dict, List, NamedTuple, Optional, Protocol, Sequence, Tuple
 
-from multisig.bundle import MAX_SIGNATURES, Attestation, Bundle
+from multisig.bundle import MAX_SIGNATURES, Attestation, Bundle, united
 from multisig.errors import ReleaseError, StatementError
 from multisig.openpgp.premises import FUTURE_ALLOWANCE
 from multisig.policy import ReleaseRequirement
@@ -62,7 +62,6 @@ class Quorum(Protocol):
 
 def releases(bundle: Bundle, channel: Optional[str] = None) -> Tuple[Release, ...]:
     """The release statements in a bundle, of ``channel`` where one is given, the highest serial first."""
-    signatures: Dict[str, Dict[str, None]] = {}
     found: Dict[str, Statement] = {}
     for attestation in bundle.attestations:
         try:
@@ -71,8 +70,8 @@ def releases(bundle: Bundle, channel: Optional[str] = None) -> Tuple[Release, ..
             continue
         if statement.kind is Kind.RELEASE and statement.subjects[0].name == SUBJECT:
             found[attestation.statement] = statement
-            signatures.setdefault(attestation.statement, {}).update(dict.fromkeys(attestation.signatures))
-    known = [Release(statement, text, tuple(signatures[text])) for text, statement in found.items()]
+    signatures = united(bundle.attestations)
+    known = [Release(statement, text, signatures[text]) for text, statement in found.items()]
     return tuple(
         sorted(
             (item for item in known if channel in (None, item.statement.channel)),

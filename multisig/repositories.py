@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Callable, Dict, FrozenSet, List, NamedTuple, Optional, Protocol, Sequence, Set, Tuple
 
 from multisig.bundle import Bundle
@@ -11,7 +10,7 @@ from multisig.held import Held, Look, hold
 from multisig.metadata import Checksum, Metadata, checksums_of, file_checksum
 from multisig.policy import ReleaseRequirement, Rule
 from multisig.release import judge_release, no_release
-from multisig.statement import Digests, statement_id
+from multisig.statement import Digests, digests_of, statement_id
 from multisig.verdict import ReleaseStanding, Verdict
 
 
@@ -141,4 +140,4 @@ class Repositories:
 
 def repomd_digests(repomd: bytes) -> Digests:
     """The digests that a release statement gives for a repomd.xml."""
-    return Digests(hashlib.sha256(repomd).hexdigest(), hashlib.sha512(repomd).hexdigest())
+    return digests_of(repomd)

@@ -111,6 +111,11 @@ def package_name(nevra: str) -> str:
     return found["name"]
 
 
+def digests_of(data: bytes) -> Digests:
+    """The digests of these bytes."""
+    return Digests(hashlib.sha256(data).hexdigest(), hashlib.sha512(data).hexdigest())
+
+
 def statement_id(text: str) -> str:
     """SHA-256 (hex) of a statement's text: how the journal, ledgers and ``retired: statements`` name it."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

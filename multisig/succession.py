@@ -7,7 +7,6 @@ theirs, the new one that its people hold their keys and agree, and a serial that
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 from typing import Dict, List, Mapping, Optional, Tuple
 
@@ -18,7 +17,7 @@ from multisig.gate import Gate
 from multisig.openpgp import Engine
 from multisig.policy import Policy, PolicyFiles, Requirement, Retirement, Signer, read_policy
 from multisig.policy.store import finish_update, install_policy
-from multisig.statement import Digests, Kind, Statement, Subject, make
+from multisig.statement import Digests, Kind, Statement, Subject, digests_of, make
 from multisig.verdict import Code, RuleOutcome, Verdict, refuse
 
 
@@ -115,11 +114,7 @@ def judge_successor(
 
 def _subjects(draft: PolicyFiles) -> Tuple[Subject, ...]:
     contents = {**draft.files, draft.name: draft.text}
-    return tuple(Subject(name, _digests(data)) for name, data in contents.items())
-
-
-def _digests(data: bytes) -> Digests:
-    return Digests(hashlib.sha256(data).hexdigest(), hashlib.sha512(data).hexdigest())
+    return tuple(Subject(name, digests_of(data)) for name, data in contents.items())
 
 
 def _objection(statement: Statement, serial: int, own: Digests, files: Mapping[str, Digests]) -> Optional[str]:

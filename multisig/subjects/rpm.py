@@ -17,7 +17,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, Optional, Set, Tuple
 
 from multisig.errors import MalformedRpmError, UnreadableError
-from multisig.statement import Digests
+from multisig.statement import Digests, digests_of
 from multisig.subjects import RPM_LEAD, header
 from multisig.subjects.framing import HEADER_MAGIC, LEAD_SIZE, MAX_SIGNATURE_DATA, MAX_SIGNATURE_TAGS
 from multisig.subjects.header import Header, strings
@@ -190,7 +190,7 @@ def _subject(region: bytes, payload_offset: int, file_signatures: bool) -> RpmSu
     compressor = check_payload_tags(entries)
     files = check_files(entries)
     manifest = encode_manifest(entries, files, compressor)
-    digests = Digests(hashlib.sha256(manifest).hexdigest(), hashlib.sha512(manifest).hexdigest())
+    digests = digests_of(manifest)
     return RpmSubject(
         name, package, manifest, digests, files, compressor, payload_offset, file_signatures, entries, region
     )

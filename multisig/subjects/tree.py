@@ -6,7 +6,6 @@ One line for every regular file, with no exception but a ``Manifest`` at the top
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 import unicodedata
@@ -14,7 +13,7 @@ from contextlib import contextmanager
 from typing import Iterator, List, NamedTuple, Optional, Tuple
 
 from multisig.errors import MalformedTreeError, UnreadableError
-from multisig.statement import Digests
+from multisig.statement import Digests, digests_of
 from multisig.subjects import Progress
 from multisig.subjects.file import hash_file
 
@@ -140,7 +139,7 @@ def _bytes(fd: int, limit: int, path: str) -> bytes:
 
 def manifest_digests(manifest: bytes) -> Digests:
     """The digests that name a tree: those of its Manifest."""
-    return Digests(hashlib.sha256(manifest).hexdigest(), hashlib.sha512(manifest).hexdigest())
+    return digests_of(manifest)
 
 
 def escape_path(path: str) -> str:
