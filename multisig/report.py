@@ -7,7 +7,7 @@ from typing import Dict, List, Mapping, Sequence
 
 from multisig.text import plain
 from multisig.times import told_time
-from multisig.verdict import HeldBack, Verdict
+from multisig.verdict import HeldBack, RuleOutcome, Verdict
 
 _INDENT = "      "
 # Whoever can add to a bundle could otherwise fill the screen.
@@ -33,15 +33,32 @@ def line(verdict: Verdict) -> str:
 
 def block(verdict: Verdict) -> str:
     """A refused subject: what it lacks, which rules asked, and what was set aside."""
-    lines = [f"  {line(verdict)}"]
-    failing = [outcome.rule for outcome in verdict.rules if not outcome.satisfied]
-    origin = f"from {verdict.origin}"
-    if failing:
-        origin += ", rule " + ", ".join(f'"{name}"' for name in dict.fromkeys(failing))
-    lines.append(_INDENT + plain(origin))
+    failing = [outcome for outcome in verdict.rules if not outcome.satisfied]
+    several = sum(len(outcome.lacks) for outcome in failing) > 1
+    lines = _one_by_one(verdict, failing) if several else _at_once(verdict, failing)
     if verdict.ignored:
         lines.append(notes(verdict.ignored))
     return "\n".join(lines)
+
+
+def _at_once(verdict: Verdict, failing: Sequence[RuleOutcome]) -> List[str]:
+    origin = f"from {verdict.origin}"
+    if failing:
+        origin += ", rule " + ", ".join(f'"{name}"' for name in dict.fromkeys(outcome.rule for outcome in failing))
+    return [f"  {line(verdict)}", _INDENT + plain(origin)]
+
+
+def _one_by_one(verdict: Verdict, failing: Sequence[RuleOutcome]) -> List[str]:
+    """Where several things are lacking: a line for each, and after them the rule that asks for them."""
+    first = f"{verdict.name}: {verdict.about}; " if verdict.about else f"{verdict.name}: "
+    lines: List[str] = []
+    for outcome in failing:
+        for text in outcome.lacks:
+            lines.append(_INDENT + "and".ljust(10) + plain(text) if lines else f"  {plain(first + text)}")
+        origin = "" if outcome is not failing[0] else f"from {verdict.origin}, "
+        channel = "" if outcome.channel is None else f", for {outcome.channel}"
+        lines.append(_INDENT + plain(f'{origin}rule "{outcome.rule}"{channel}'))
+    return lines
 
 
 def notes(texts: Sequence[str], word: str = "ignored") -> str:

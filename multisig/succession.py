@@ -157,8 +157,11 @@ def _joined(name: str, old_serial: int, by_old: Verdict, new_serial: int, by_new
     """One verdict of two. What one of them set aside is told where it refused, or where both did."""
     told = {f"the policy in force (serial {old_serial})": by_old, f"the new policy (serial {new_serial})": by_new}
     refused = {who: verdict for who, verdict in told.items() if not verdict.accepted}
+    texts = {who: f"by {who}: {verdict.message}" for who, verdict in told.items()}
     outcomes: List[RuleOutcome] = [
-        outcome._replace(rule=f"policy-quorum of {who}") for who, verdict in told.items() for outcome in verdict.rules
+        outcome._replace(rule=f"policy-quorum of {who}", lacks=(texts[who],) if outcome.lacks else ())
+        for who, verdict in told.items()
+        for outcome in verdict.rules
     ]
     ignored = [text for verdict in refused.values() for text in verdict.ignored]
     ignored += [text for text in by_old.ignored if text in by_new.ignored]
@@ -167,7 +170,7 @@ def _joined(name: str, old_serial: int, by_old: Verdict, new_serial: int, by_new
         "the policy in force",
         accepted=not refused,
         code=next((verdict.code for verdict in refused.values()), Code.OK),
-        message="; ".join(f"by {who}: {verdict.message}" for who, verdict in (refused or told).items()),
+        message="; ".join(texts[who] for who in refused or told),
         rules=tuple(outcomes),
         signers=tuple(dict.fromkeys((*by_old.signers, *by_new.signers))),
         ignored=tuple(dict.fromkeys(ignored)),

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import enum
 from types import MappingProxyType
-from typing import Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Dict, FrozenSet, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
 from multisig.evidence import Candidate, Evidence, shown_fingerprint
 from multisig.openpgp import Checked, Outcome, key_problem
-from multisig.policy import Leaf, Policy, Rule, can_sign, leaves, satisfied_by
+from multisig.policy import AllOf, AnyOf, Leaf, Policy, Requirement, Rule, can_sign, leaves, satisfied_by
 from multisig.times import day
 from multisig.vendor import UNSEEN, HeaderEvidence, missing_text, satisfied_text
 
@@ -69,10 +69,10 @@ class LeafProgress(NamedTuple):
 
 
 class RuleOutcome(NamedTuple):
-    """What one matching rule says: satisfied or not, with the leaves of its requirement.
+    """What one matching rule says: satisfied or not, with the leaves of its requirement that decide.
 
     ``vendor``: it asks for the header's own signature. ``code`` is set where all that the rule lacks is a good release
-    statement: why there is none.
+    statement: why there is none. ``lacks`` has each thing that it lacks, ``channel`` for what, where that needs saying.
     """
 
     rule: str
@@ -82,6 +82,8 @@ class RuleOutcome(NamedTuple):
     text: str = ""
     vendor: bool = False
     code: Optional[Code] = None
+    lacks: Tuple[str, ...] = ()
+    channel: Optional[str] = None
 
 
 class ReleaseStanding(NamedTuple):
@@ -111,7 +113,8 @@ NO_REPOSITORY = ReleaseStanding(
 
 
 class Verdict(NamedTuple):
-    """Accepted or refused, with the evidence. ``name`` is the subject's, ``origin`` its repository id or its path."""
+    """Accepted or refused, with the evidence. ``name`` is the subject's, ``origin`` its repository id or its path.
+    ``about``: what the message says of the evidence as a whole, before what the rules lack."""
 
     name: str
     origin: str
@@ -122,6 +125,7 @@ class Verdict(NamedTuple):
     signers: Tuple[str, ...] = ()
     ignored: Tuple[str, ...] = ()
     statements: Tuple[str, ...] = ()
+    about: str = ""
 
 
 class HeldBack(NamedTuple):
@@ -233,9 +237,10 @@ def judge(
     else:
         code = _refusal_code(outcomes, signers, evidence, problem)
     notes = tuple(dict.fromkeys((*(evidence.ignored if evidence is not None else ()), *ignored)))
+    about = "" if accepted or _by_release(_failing(outcomes)) is not None else _about(code, problem)
     return Verdict(
-        name, origin, accepted, code, _message(outcomes, accepted, code, problem), outcomes, signers, notes,
-        tuple(dict.fromkeys(item.statement for item in counting)),
+        name, origin, accepted, code, _message(outcomes, accepted, about), outcomes, signers, notes,
+        tuple(dict.fromkeys(item.statement for item in counting)), about,
     )  # fmt: skip
 
 
@@ -257,18 +262,23 @@ def _outcome(
         text, until = f"exempt: {rule.exempt.reason}", rule.exempt.until
         if until is None or now < until:
             return RuleOutcome(rule.name, True, text=text)
-        return RuleOutcome(rule.name, False, expired=True, text=f"{text} (the exemption ended with {day(until - 1)})")
+        text += f" (the exemption ended with {day(until - 1)})"
+        return RuleOutcome(rule.name, False, expired=True, text=text, lacks=(text,))
     if rule.signed_by is not None:
         good = next((key for key in rule.signed_by if header.counts(key)), None)
         text = missing_text(rule.signed_by, header) if good is None else satisfied_text(good)
-        return RuleOutcome(rule.name, good is not None, text=text, vendor=True)
+        return RuleOutcome(rule.name, good is not None, text=text, vendor=True, lacks=() if good else (text,))
     if rule.require is None:
         raise TypeError("a rule without a requirement")
     people = frozenset(item.signer for item in approvals if item.channel == rule.channel)
-    progress = tuple(_progress(policy, leaf, people, now) for leaf in leaves(rule.require))
-    satisfied = satisfied_by(rule.require, people)
-    text = _progress_text(progress, satisfied)
-    return RuleOutcome(rule.name, satisfied, progress, text=text if alone else f"for {rule.channel}, {text}")
+    progress = {leaf: _progress(policy, leaf, people, now) for leaf in leaves(rule.require)}
+    lacks = tuple(_lacking(rule.require, people, progress))
+    deciding = tuple(progress[leaf] for leaf in _deciding(rule.require, people))
+    text = "; ".join(lacks or map(str, deciding))
+    return RuleOutcome(
+        rule.name, not lacks, deciding, text=text if alone else f"for {rule.channel}, {text}", lacks=lacks,
+        channel=None if alone else rule.channel,
+    )  # fmt: skip
 
 
 def _with_release(outcome: RuleOutcome, rule: Rule, standing: ReleaseStanding) -> RuleOutcome:
@@ -276,9 +286,11 @@ def _with_release(outcome: RuleOutcome, rule: Rule, standing: ReleaseStanding) -
     if rule.release is None or (standing.good and not outcome.satisfied):
         return outcome
     both = f"{outcome.text}; {standing.text}"
-    if standing.good or not outcome.satisfied:
+    if standing.good:
         return outcome._replace(text=both)
-    return outcome._replace(satisfied=False, text=standing.text, code=standing.code)
+    if not outcome.satisfied:
+        return outcome._replace(text=both, lacks=(*outcome.lacks, standing.text))
+    return outcome._replace(satisfied=False, text=standing.text, code=standing.code, lacks=(standing.text,))
 
 
 def _progress(policy: Policy, leaf: Leaf, people: FrozenSet[str], now: int) -> LeafProgress:
@@ -288,15 +300,35 @@ def _progress(policy: Policy, leaf: Leaf, people: FrozenSet[str], now: int) -> L
     return LeafProgress(leaf.threshold, leaf.group, len(leaf.members), counted, available)
 
 
-def _progress_text(progress: Sequence[LeafProgress], satisfied: bool) -> str:
-    shown = progress if satisfied else [leaf for leaf in progress if leaf.missing]
-    return "; ".join(str(leaf) for leaf in shown)
+def _deciding(requirement: Requirement, people: FrozenSet[str]) -> Iterator[Leaf]:
+    """The leaves of a requirement but for those that no longer matter, since another one of any: is satisfied."""
+    if isinstance(requirement, Leaf):
+        yield requirement
+        return
+    parts = requirement.parts
+    if isinstance(requirement, AnyOf) and satisfied_by(requirement, people):
+        parts = tuple(part for part in parts if satisfied_by(part, people))
+    for part in parts:
+        yield from _deciding(part, people)
+
+
+def _lacking(requirement: Requirement, people: FrozenSet[str], progress: Mapping[Leaf, LeafProgress]) -> Iterator[str]:
+    """Each thing that these people's signatures leave open; of any: in one text, since one of it is enough."""
+    if satisfied_by(requirement, people):
+        return
+    if isinstance(requirement, Leaf):
+        yield str(progress[requirement])
+    elif isinstance(requirement, AllOf):
+        for part in requirement.parts:
+            yield from _lacking(part, people, progress)
+    else:
+        yield "; or else: ".join("; and ".join(_lacking(part, people, progress)) for part in requirement.parts)
 
 
 def _refusal_code(
     outcomes: Sequence[RuleOutcome], signers: Sequence[str], evidence: Optional[Evidence], problem: Optional[str]
 ) -> Code:
-    failing = [outcome for outcome in outcomes if not outcome.satisfied]
+    failing = _failing(outcomes)
     if all(outcome.expired for outcome in failing):
         return Code.EXPIRED
     by_release = _by_release(failing)
@@ -309,21 +341,25 @@ def _refusal_code(
     return Code.BELOW_THRESHOLD
 
 
+def _failing(outcomes: Sequence[RuleOutcome]) -> List[RuleOutcome]:
+    return [outcome for outcome in outcomes if not outcome.satisfied]
+
+
 def _by_release(failing: Sequence[RuleOutcome]) -> Optional[Code]:
     """Why, where nothing but release statements is lacking (and exemptions that have ended)."""
     codes = [outcome.code for outcome in failing if not outcome.expired]
     return None if None in codes else next(iter(codes), None)
 
 
-def _message(outcomes: Sequence[RuleOutcome], accepted: bool, code: Code, problem: Optional[str]) -> str:
-    shown = outcomes if accepted else [outcome for outcome in outcomes if not outcome.satisfied]
-    text = "; ".join(dict.fromkeys(outcome.text for outcome in shown))
-    if accepted or _by_release(shown) is not None:
-        return text
+def _message(outcomes: Sequence[RuleOutcome], accepted: bool, about: str) -> str:
+    shown = outcomes if accepted else _failing(outcomes)
+    texts = dict.fromkeys(outcome.text for outcome in shown)
+    return "; ".join((about, *texts) if about else texts)
+
+
+def _about(code: Code, problem: Optional[str]) -> str:
     if code is Code.NO_BUNDLE:
-        return f"no bundle of signatures was found; {text}"
+        return "no bundle of signatures was found"
     if code is Code.MALFORMED_BUNDLE:
-        return f"{problem}; {text}"
-    if code is Code.CONTENT_MISMATCH:
-        return f"what was signed under this name has other content; {text}"
-    return text
+        return problem or ""
+    return "what was signed under this name has other content" if code is Code.CONTENT_MISMATCH else ""

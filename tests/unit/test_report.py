@@ -39,6 +39,24 @@ def test_a_refusal_says_for_each_package_what_it_lacks_who_asked_and_what_was_se
     ]
 
 
+def test_where_several_things_are_lacking_each_has_its_line_and_its_rule() -> None:
+    lacking = ("1 of 3 builders signed; needs 2 more of: joanna, rafal", "0 of 1 qa signed; needs 1 more of: eve")
+    rules = (
+        RuleOutcome("ours", False, lacks=lacking, channel="stable"),
+        RuleOutcome("names", True),
+        RuleOutcome("again", False, lacks=("0 of 1 release signed; needs 1 more of: joanna",), channel="security"),
+    )
+    several = BAD._replace(rules=rules, about="no bundle of signatures was found", ignored=("a note",))
+    assert report.block(several).splitlines() == [
+        "  glibc-0:2.36-9.x86_64: no bundle of signatures was found; " + lacking[0],
+        "      and       " + lacking[1],
+        '      from fedora, rule "ours", for stable',
+        "      and       0 of 1 release signed; needs 1 more of: joanna",
+        '      rule "again", for security',
+        "      ignored   a note",
+    ]
+
+
 def test_a_refusal_lists_every_package_that_was_refused_and_no_other() -> None:
     refused = [refuse(f"p{number}-0:1-1.noarch", "repo", Code.NO_BUNDLE, "no bundle") for number in range(20)]
     text = report.refusal([*refused, GOOD])

@@ -11,7 +11,7 @@ import pytest
 from multisig.cli import statustext
 from multisig.cli.statusjson import survey_json
 from multisig.survey import Cell, Content, State, Survey
-from tests.unit.core import NOW, PEOPLE, digests, exemption, leaf, policy, rule, signer
+from tests.unit.core import NOW, PEOPLE, any_of, digests, exemption, leaf, policy, rule, signer
 from tests.unit.survey_bench import DAY, broken, many, package, some_policy, survey
 
 BY = some_policy()
@@ -92,6 +92,13 @@ def test_a_compromised_person_is_not_asked() -> None:
     found = survey(by, [package(by, "hello-0:1-1.noarch", ["marek"])])
     assert found.rows[0].cells["rafal"] is Cell.UNABLE
     assert [person.standing for person in found.people] == ["", "", "compromised", "", ""]
+
+
+def test_an_approved_package_asks_nobody_for_what_else_would_have_done() -> None:
+    by = policy(rule(any_of(leaf(1, ("marek",)), leaf(3))))
+    row = package(by, "hello-0:1-1.noarch", ["marek"])
+    assert row.verdict.accepted
+    assert row.people(Cell.MISSING) == ()
 
 
 def test_an_exempt_package_asks_nobody() -> None:

@@ -159,6 +159,25 @@ def test_what_is_missing_is_named() -> None:
     assert found.message == "1 of 3 builders signed (marek); needs 2 more of: joanna, rafal, simon"
 
 
+def test_of_any_nobody_is_asked_for_what_another_part_has_satisfied_already() -> None:
+    either = any_of(leaf(1, PEOPLE[:2], group="release"), leaf(4, PEOPLE))
+    found = verdict([rule(either)], approvals("marek"))
+    assert found.accepted
+    assert found.message == "1 of 1 release signed (marek)"
+    found = verdict([rule(all_of(leaf(2, PEOPLE[:3]), either))], approvals("marek"))
+    assert found.message == "1 of 2 builders signed (marek); needs 1 more of: joanna, rafal"
+    assert {name for leaf_ in found.rules[0].leaves for name in leaf_.available} == {"joanna", "rafal"}
+
+
+def test_of_any_the_parts_are_told_as_a_choice() -> None:
+    either = any_of(leaf(1, PEOPLE[:1], group="release"), all_of(leaf(2, PEOPLE[:3]), leaf(1, PEOPLE[3:4], group="qa")))
+    found = verdict([rule(either)], approvals("joanna"))
+    assert found.rules[0].lacks == (
+        "0 of 1 release signed; needs 1 more of: marek; or else: 1 of 2 builders signed (joanna); needs 1 more of: "
+        "marek, rafal; and 0 of 1 qa signed; needs 1 more of: simon",
+    )
+
+
 def test_nobody_is_asked_who_could_not_count() -> None:
     by = policy(signers=[signer("joanna", compromised=True), signer("rafal", retired=EARLIER)])
     found = verdict([rule(leaf(2, PEOPLE[:4]))], approvals("marek"), by=by)
