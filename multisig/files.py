@@ -13,6 +13,8 @@ from typing import BinaryIO, Callable, Collection, Iterator, List, Optional, Tup
 
 from multisig.errors import UnreadableError
 
+LOCK = ".multisig.lock"
+
 
 def open_regular(path: str) -> int:
     """A descriptor of a regular file, for reading. A FIFO or device is refused instead of waited for."""
@@ -144,20 +146,56 @@ def walk(top: str, *, hidden: bool = False, without: Collection[str] = ()) -> It
 
 @contextmanager
 def locked(path: str) -> Iterator[None]:
-    """Hold the lock of the directory that ``path`` lies in, for reading, changing and writing a file there."""
+    """Hold the lock of the directory that ``path`` lies in, for reading, changing and writing a file there.
+
+    The lock is a file that only those can open who may write there. A directory itself could be locked by everybody
+    who may read it, for ever (flock(2)); that is done where everybody may write as well. Raises UnreadableError.
+    """
     directory = os.path.dirname(os.path.abspath(path))
     try:
-        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        status = os.stat(directory)
+        shared = bool(status.st_mode & stat.S_IWOTH)
+        fd = _locked_directory(directory) if shared else _locked_file(directory, status)
     except OSError as error:
-        raise UnreadableError(f"cannot be opened: {_reason(error)}", path=directory) from None
+        raise UnreadableError(f"cannot be locked: {_reason(error)}", path=error.filename or directory) from None
     try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
-        except OSError as error:
-            raise UnreadableError(f"cannot be locked: {_reason(error)}", path=directory) from None
         yield
     finally:
+        try:
+            if not shared:
+                with suppress(OSError):
+                    os.unlink(os.path.join(directory, LOCK))
+        finally:
+            os.close(fd)
+
+
+def _locked_directory(directory: str) -> int:
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    return _flocked(fd)
+
+
+def _locked_file(directory: str, status: os.stat_result) -> int:
+    """Whoever has had the lock removes the file: what is locked counts only as long as it has its name."""
+    path = os.path.join(directory, LOCK)
+    while True:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+        with suppress(OSError):  # somebody else has made it
+            os.fchown(fd, status.st_uid if os.geteuid() == 0 else -1, status.st_gid)
+            os.fchmod(fd, 0o660 if status.st_mode & stat.S_IWGRP else 0o600)
+        _flocked(fd)
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.stat(path, follow_symlinks=False), os.fstat(fd)):
+                return fd
         os.close(fd)
+
+
+def _flocked(fd: int) -> int:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
 
 
 def _temporary_alone(directory: str, name: str) -> Tuple[int, str]:

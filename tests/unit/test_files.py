@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -15,7 +17,7 @@ import pytest
 
 from fixtures.running import CHECKOUT
 from multisig.errors import UnreadableError
-from multisig.files import locked, open_regular, read_bounded, read_if_there, walk, write_whole
+from multisig.files import LOCK, locked, open_regular, read_bounded, read_if_there, walk, write_whole
 
 
 def test_at_most_one_byte_more_than_allowed_is_read(tmp_path: Path) -> None:
@@ -199,6 +201,44 @@ def test_who_comes_second_waits(tmp_path: Path) -> None:
             raise
     out, _ = waiting.communicate(timeout=120)
     assert out == b"in\n"
+
+
+def test_whoever_can_only_read_a_folder_cannot_keep_those_who_write_there_waiting(tmp_path: Path) -> None:
+    """Anybody who can open something can lock it (flock(2)), a directory as well, and for ever."""
+    path = str(tmp_path / "file")
+    reader = os.open(tmp_path, os.O_RDONLY)
+    try:
+        fcntl.flock(reader, fcntl.LOCK_EX)
+        writer = python(f"from multisig.files import locked\nwith locked({path!r}):\n print('in', flush=True)\n")
+        try:
+            out, _ = writer.communicate(timeout=60)
+        finally:
+            writer.kill()
+    finally:
+        os.close(reader)
+    assert out == b"in\n"
+    tmp_path.chmod(0o755)
+    with locked(path):
+        assert stat.S_IMODE((tmp_path / LOCK).stat().st_mode) == 0o600
+    tmp_path.chmod(0o775)
+    with locked(path):
+        assert stat.S_IMODE((tmp_path / LOCK).stat().st_mode) == 0o660
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_lock_that_somebody_left_behind_when_killed_is_nobodys(tmp_path: Path) -> None:
+    (tmp_path / LOCK).touch(mode=0o600)
+    with locked(str(tmp_path / "file")):
+        pass
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_lock_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    (tmp_path / LOCK).symlink_to(elsewhere)
+    with pytest.raises(UnreadableError, match="cannot be locked"), locked(str(tmp_path / "file")):
+        pass
+    assert not elsewhere.exists()
 
 
 def test_an_error_inside_gives_the_lock_back(tmp_path: Path) -> None:
