@@ -61,10 +61,19 @@ class Case:
         return self.question.held.together
 
 
+class _Group:
+    """Signatures over one statement that the engine is given together, and what it finds of each once it has them."""
+
+    found: "Future[List[Checked]]"
+
+    def __init__(self) -> None:
+        self.asked: List[Candidate] = []
+
+
 class _Pending(NamedTuple):
     """A finding that is under way: one of a group's."""
 
-    group: "Future[List[Checked]]"
+    group: _Group
     place: int
 
 
@@ -164,18 +173,22 @@ class Checker:
         identity = _identity(candidate)
         checked = self._checked[identity]
         if isinstance(checked, _Pending):
-            checked = self._checked[identity] = checked.group.result()[checked.place]
+            checked = self._checked[identity] = checked.group.found.result()[checked.place]
         return approval(candidate, checked, self._policy, self._now, lapsed_count=case.question.lapsed_count)
 
     def _start(self, candidates: Sequence[Candidate]) -> None:
         """Have the engine verify, in the background, what it has not been given yet in this run."""
-        groups: Dict[str, List[Candidate]] = {}
-        for identity, candidate in {_identity(candidate): candidate for candidate in candidates}.items():
+        groups: Dict[str, _Group] = {}
+        for candidate in candidates:
+            identity = _identity(candidate)
             if identity not in self._checked:
-                groups.setdefault(candidate.statement, []).append(candidate)
+                group = groups.get(candidate.statement)
+                if group is None:
+                    group = groups[candidate.statement] = _Group()
+                self._checked[identity] = _Pending(group, len(group.asked))
+                group.asked.append(candidate)
         for group in groups.values():
-            future = self._pool.submit(self._verify_group, group)
-            self._checked.update((_identity(item), _Pending(future, place)) for place, item in enumerate(group))
+            group.found = self._pool.submit(self._verify_group, group.asked)
 
     def _verify_group(self, group: Sequence[Candidate]) -> List[Checked]:
         """Signatures over one statement: together where the engine can, and what is left one by one."""

@@ -100,6 +100,8 @@ def _decode(text: Union[str, bytes], kind: str, error: Type[OpenPGPError], limit
     """Size and characters first, so that nothing below reads more than the limit."""
     if len(text) > limit:
         raise error(f"longer than {limit} bytes")
+    if isinstance(text, str) and text.isascii():
+        return text
     encoding = "utf-8" if kind == PUBLIC_KEY else "ascii"
     try:
         # Text goes through the encoder for the sake of lone surrogates, and because the limit is one of bytes.

@@ -7,6 +7,7 @@ could read in two ways: one packet, every length definite, every byte accounted 
 
 from __future__ import annotations
 
+import struct
 from typing import Callable, Dict, FrozenSet, List, NamedTuple, Optional, Tuple, Type, Union
 
 from multisig.errors import OpenPGPError, SignatureFormatError
@@ -75,6 +76,13 @@ _SHAPES: Dict[int, Callable[[bytes], bool]] = {
 
 #: Subpackets that hold packets for engines to read, and have no place in a detached signature.
 _HOLDING = {SUB_EMBEDDED: "another signature", SUB_KEY_BLOCK: "a key (gpg's --include-key-block)"}
+
+
+# Where the parts of a usual signature's body are: version and class; algorithms; length of the hashed area, and its
+# first subpacket up to the fingerprint; the second one up to the date; the other area up to the key id; left bits of
+# the hash.
+_USUAL = struct.Struct(">2sBB5s20s2sI4s8s2s")
+_USUAL_PARTS = bytes((4, 0x00, 0, 29, 22, SUB_ISSUER_FINGERPRINT, 4, 5, SUB_CREATED, 0, 10, 9, SUB_ISSUER))
 
 
 class Reader:
@@ -309,6 +317,9 @@ def parse_signature_packet(packet: bytes) -> Signature:
     error = SignatureFormatError
     if len(packet) > MAX_ARMORED_SIGNATURE:
         raise error(f"longer than {MAX_ARMORED_SIGNATURE} bytes")
+    usual = _as_gpg_writes_it(packet)
+    if usual is not None:
+        return usual
     packets = read_packets(packet, error)
     if len(packets) != 1:
         raise error("not exactly one OpenPGP packet", expected=1, got=len(packets))
@@ -330,6 +341,26 @@ def parse_signature_packet(packet: bytes) -> Signature:
         raise error("a signature that does not say who issued it")
     values = _values(body.pubkey_algorithm, body.material)
     return Signature(packet, body.pubkey_algorithm, body.hash_algorithm, created, fingerprint, keyid, expires, values)
+
+
+def _as_gpg_writes_it(packet: bytes) -> Optional[Signature]:
+    """The signature where its packet is laid out as most are; None leaves it to the steps above, which read the same.
+
+    An old-format header with one or two octets of length; covered by the signature: the issuer's fingerprint, then the
+    date; and not covered: that key's id.
+    """
+    start = 2 if packet.startswith(b"\x88") else 3
+    if packet[:1] not in (b"\x88", b"\x89") or len(packet) < start + _USUAL.size:
+        return None
+    kind, pubkey, digest, first, fingerprint, second, created, third, keyid, _ = _USUAL.unpack_from(packet, start)
+    as_usual = kind + first + second + third == _USUAL_PARTS and fingerprint.endswith(keyid)
+    if not as_usual or int.from_bytes(packet[1:start], "big") != len(packet) - start:
+        return None
+    if pubkey not in _SIGNATURE_MPIS or digest not in STRONG_HASHES:
+        return None
+    issuer = fingerprint.hex().upper()
+    values = _values(pubkey, packet[start + _USUAL.size :])
+    return Signature(packet, pubkey, digest, created, issuer, issuer[-16:], None, values)
 
 
 def digest_too_short(digest: int, curve_bits: int) -> bool:

@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from multisig.errors import KeyFormatError, SignatureFormatError
+from multisig.openpgp import packets
 from multisig.openpgp.armor import PUBLIC_KEY, SIGNATURE, armor
 from multisig.openpgp.packets import (
     canonical,
@@ -300,3 +301,35 @@ def test_arbitrary_packets_are_read_or_refused_with_signature_format_error(data:
         parse_signature_packet(binary + b"\0")
     with pytest.raises(SignatureFormatError):
         parse_signature_packet(binary[:-1])
+
+
+def as_gpg_writes(head: bytes, rest: bytes) -> bytes:
+    body = made(head=head, hashed=ISSUER_FINGERPRINT + CREATED, rest=rest)[6:]
+    return b"\x88" + bytes([len(body)]) + body if len(body) < 256 else b"\x89" + len(body).to_bytes(2, "big") + body
+
+
+USUAL = (as_gpg_writes(HEAD, REST), as_gpg_writes(bytes([4, 0x00, 1, 10]), b"\xab\xcd" + mpi(2**3071 + 1)))
+EDITS = st.lists(st.tuples(st.integers(0, 70), st.sampled_from((0, 1)), st.binary(max_size=1)), max_size=3)
+
+
+def read(binary: bytes) -> object:
+    try:
+        return parse_signature_packet(binary)
+    except SignatureFormatError as error:
+        return str(error)
+
+
+@given(st.sampled_from(USUAL), EDITS, st.integers(0, 2))
+@example(USUAL[0], [], 0)
+@example(USUAL[1], [], 0)
+def test_what_is_laid_out_as_gpg_does_is_read_as_anything_else_is(
+    binary: bytes, edits: list[tuple[int, int, bytes]], drop: int
+) -> None:
+    assert packets._as_gpg_writes_it(binary) is not None
+    for place, gone, new in edits:
+        binary = binary[:place] + new + binary[place + gone :]
+    binary = binary[: len(binary) - drop]
+    with pytest.MonkeyPatch.context() as patch:
+        quickly = read(binary)
+        patch.setattr(packets, "_as_gpg_writes_it", lambda _: None)
+        assert quickly == read(binary)
