@@ -281,3 +281,11 @@ def test_every_attack_on_dnf_and_on_repositories_has_a_test_with_the_real_dnf(se
     assert len(rows) > 15
     for row in rows:
         assert any(f"def {name}(" in sources for name in re.findall(r"\btest_\w+", row)), row
+
+
+def test_every_module_that_the_tables_of_the_guide_to_the_source_name_is_there() -> None:
+    rows = re.findall(r"^\|.*$", _page("docs/source.md"), re.MULTILINE)
+    named = [word for row in rows for word in re.findall(r"`([^`]+)`", row)]
+    assert len(named) > 60
+    for word in named:
+        assert (ROOT / "multisig" / f"{word}.py").is_file() or (ROOT / word).exists(), word
