@@ -64,8 +64,10 @@ class LeafProgress(NamedTuple):
         text = f"{len(self.counted)} of {self.threshold} {self.group} signed{who}"
         if not self.missing:
             return text
-        available = ", ".join(self.available) or "nobody, all who could have signed"
-        return f"{text}; needs {self.missing} more of: {available}"
+        if not self.available:
+            return f"{text}; needs {self.missing} more, but nobody else can sign"
+        too_few = " (nobody else can sign)" if len(self.available) < self.missing else ""
+        return f"{text}; needs {self.missing} more of: {', '.join(self.available)}{too_few}"
 
 
 class RuleOutcome(NamedTuple):
