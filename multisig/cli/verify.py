@@ -150,7 +150,9 @@ def _finished(running: _Running, repo: str) -> Tuple[Judged, Optional[Unreadable
                 raise answer
             return (answer if isinstance(answer, Judged) else answer.result()), None
         except UnreadableError as error:
-            return Judged(refuse(running.path, repo, Code.UNREADABLE, str(error))), error
+            # Its name is the path, and once is enough.
+            text = str(error).removeprefix(f"{running.path}: ")
+            return Judged(refuse(running.path, repo, Code.UNREADABLE, text)), error
 
 
 def _verify(
