@@ -12,7 +12,8 @@
  *
  * The two talk in datagrams over descriptor 3 of the checker:
  *   plugin:  "multisig-check 1 COUNT FLAGS"                   first; FLAGS are those of rpmtsFlags(), in hexadecimal
- *            NAME-[EPOCH:]VERSION-RELEASE.ARCH, a descriptor  COUNT times, each answered before the next
+ *            NAME-[EPOCH:]VERSION-RELEASE.ARCH                of each installed package that rpm erases for the next
+ *            the same, and a descriptor                       COUNT times, each answered before the next
  *            "finished"                                       after a transaction that went through
  *   checker: "."                                              at work; who is silent for too long is taken for hanging
  *            "H" and 64 hex digits                            the file's header, by rpm's own digest (SHA256HEADER)
@@ -129,7 +130,8 @@ static int start(struct gate *gate)
     gate->socket = pair[0];
     theirs = fcntl(pair[1], F_DUPFD_CLOEXEC, LOWEST_DESCRIPTOR);
     close(pair[1]);
-    rc = theirs < 0 || setsockopt(gate->socket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) != 0
+    rc = theirs < 0 || setsockopt(gate->socket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) != 0 ||
+                 setsockopt(gate->socket, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) != 0
              ? errno
              : spawn_checker(theirs, &gate->checker);
     close(theirs);
@@ -208,12 +210,17 @@ static int open_element(rpmts ts, rpmte te)
 
 static int present(struct gate *gate, rpmts ts, rpmte te, struct judged *judged)
 {
-    const char *name = rpmteNEVRA(te);
-    int fd = open_element(ts, te), rc;
+    int fd = open_element(ts, te), rc = 0;
+    rpmtsi removals;
 
     if (fd < 0 || fstat(fd, &judged->file) != 0)
-        return refuse("%s: rpm cannot open it", name);
-    rc = say(gate, name, fd);
+        return refuse("%s: rpm cannot open it", rpmteNEVRA(te));
+    /* rpm took what to erase from a header that the front end read before now, of whatever file lay there then. */
+    removals = rpmtsiInit(ts);
+    for (rpmte one; rc == 0 && (one = rpmtsiNext(removals, TR_REMOVED)) != NULL;)
+        rc = rpmteDependsOn(one) == te ? say(gate, rpmteNEVRA(one), -1) : 0;
+    rpmtsiFree(removals);
+    rc = rc == 0 ? say(gate, rpmteNEVRA(te), fd) : rc;
     close(fd);
     if (rc != 0 || hear(gate, "H") != 0)
         return -1;

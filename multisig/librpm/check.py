@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from typing import Dict, FrozenSet, Mapping, Optional, Sequence, Tuple
+from typing import Dict, FrozenSet, List, Mapping, Optional, Sequence, Tuple
 
 import rpm
 
@@ -32,6 +32,7 @@ from multisig.openpgp import open_engine
 from multisig.policy import load_policy
 from multisig.rpmsettings import examine
 from multisig.subjects import Progress
+from multisig.subjects.rpm import read_identity
 from multisig.text import plain
 from multisig.threads import workers
 
@@ -63,11 +64,16 @@ class Check:
         self._gate.close()
         self._engine.close()
 
-    def present(self, name: str, fd: int) -> str:
+    def present(self, name: str, fd: int, erased: Sequence[str] = ()) -> str:
         """Begin to judge the file that rpm takes for the package ``name``; the digest of its header.
 
-        ``fd`` is closed here, when all is known of it.
+        ``fd`` is closed here, when all is known of it. Raises RefusedError where the file does not say that it replaces
+        the packages ``erased``, by whose names rpm calls what it erases for this one.
         """
+        odd = _unsaid(fd, erased) if erased else []
+        if odd:
+            os.close(fd)
+            raise RefusedError(f"{full_name(name)}: rpm would erase for it what it does not replace: {', '.join(odd)}")
         identity = approvals.identify(fd)
         if identity is not None and identity in self._approved:
             self._approved.discard(identity)
@@ -134,6 +140,13 @@ class _Near:
                     find_local(path) if look is Look.BESIDE else find_in_folders(self._folders, os.path.basename(path))
                 )
         return found
+
+
+def _unsaid(fd: int, erased: Sequence[str]) -> List[str]:
+    """Those of other names than the file's package, and than those that its header obsoletes."""
+    identity = read_identity(fd)
+    replaced = () if identity is None else (identity.name, *identity.obsoletes)
+    return [name for name in erased if name.rsplit("-", 2)[0] not in replaced]
 
 
 def full_name(name: str) -> str:

@@ -12,7 +12,7 @@ import os
 import socket
 import sys
 import time
-from typing import Optional, Sequence, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 import rpm
 
@@ -44,12 +44,17 @@ class Channel:
         count, flags = word[len(_GREETING) :].split(" ")
         return int(count), int(flags, 16)
 
-    def next_file(self) -> Tuple[str, int]:
-        """What rpm calls the package, and the descriptor of its file."""
-        word, descriptors, flags, _ = socket.recv_fds(self._socket, _MAX_WORD, 1, socket.MSG_CMSG_CLOEXEC)
-        if len(descriptors) != 1 or flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
-            raise ValueError("a package without a descriptor")
-        return word.decode("utf-8", "surrogateescape"), descriptors[0]
+    def next_file(self) -> Tuple[str, int, Sequence[str]]:
+        """What rpm calls the package, the descriptor of its file, and what rpm calls those that it erases for it."""
+        erased: List[str] = []
+        while True:
+            word, descriptors, flags, _ = socket.recv_fds(self._socket, _MAX_WORD, 1, socket.MSG_CMSG_CLOEXEC)
+            if not word or flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+                raise ValueError("a package without a descriptor")
+            name = word.decode("utf-8", "surrogateescape")
+            if descriptors:
+                return name, descriptors[0], erased
+            erased.append(name)
 
     def say(self, word: str) -> None:
         self._socket.send(word.encode("utf-8", "backslashreplace")[:_MAX_TEXT])
@@ -90,8 +95,7 @@ class Checker:
         """One transaction, from the plugin's first word to its last."""
         count, self._flags = self._channel.greeting()
         for _ in range(count):
-            name, fd = self._channel.next_file()
-            self._channel.say("H" + self._present(name, fd))
+            self._channel.say("H" + self._present(*self._channel.next_file()))
         self._channel.say(self._conclude())
         if self._channel.went_through() and self._check is not None:
             self._check.finished()
@@ -100,12 +104,12 @@ class Checker:
         if self._check is not None:
             self._check.close()
 
-    def _present(self, name: str, fd: int) -> str:
+    def _present(self, name: str, fd: int, erased: Sequence[str]) -> str:
         if self._check is None or self._problem is not None:
             os.close(fd)
             return NO_DIGEST
         try:
-            return self._check.present(name, fd)
+            return self._check.present(name, fd, erased)
         except Exception as error:
             self._problem = error
             return NO_DIGEST

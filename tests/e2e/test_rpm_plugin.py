@@ -15,6 +15,7 @@ import pytest
 from fixtures.building import Recipe
 from fixtures.installroot import Installroot
 from fixtures.policy import rule, write_policy
+from fixtures.rpmedit import INT32, STRING_ARRAY, Rpm
 from fixtures.rpmplugin import RpmPlugin
 from fixtures.running import Argument, run
 from tests.e2e.conftest import THREE, TWO, Stage
@@ -339,6 +340,41 @@ def test_another_script_before_the_transaction_after_the_verdict(stage: Stage) -
     shutil.copyfile(stage.shop.built(Recipe("herald.spec", (("errand", "evil"),)), rpm.name), new)
     result = RpmPlugin(system, afterwards=f"import os; os.rename({str(new)!r}, {str(rpm)!r})").rpm("-i", rpm)
     assert result.rc != 0 and system.installed() == set() and not system.holds("/var/herald"), result.text
+
+
+OBSOLETE_NAME, OBSOLETE_FLAGS, OBSOLETE_VERSION = 1090, 1114, 1115
+
+
+def _obsoleting(stage: Stage, out: Path) -> Path:
+    """hello, with a header that obsoletes team-01."""
+    out.mkdir()
+    rpm = Rpm.read(stage.shop.rpm("hello-1.0-1"))
+    rpm.set(OBSOLETE_NAME, STRING_ARRAY, ["team-01"])
+    rpm.set(OBSOLETE_FLAGS, INT32, [0])
+    rpm.set(OBSOLETE_VERSION, STRING_ARRAY, [""])
+    return rpm.write(out / "hello-1.0-1.noarch.rpm")
+
+
+def test_another_header_before_the_verdict_erases_nothing(stage: Stage) -> None:
+    """rpm reads a header, and plans by it, before any plugin is asked; who turns a link then has another judged."""
+    system = stage.system_with("team-01-1.0-1")
+    good, planned = laid(stage, "hello-1.0-1", THREE), _obsoleting(stage, stage.folder / "planned")
+    plugin = RpmPlugin(system)
+    result = plugin.librpm("--instead", good, planned)
+    assert result.rc != 0 and system.installed() == {"team-01-1.0-1.noarch"}, result.text
+    assert "hello-0:1.0-1.noarch: rpm would erase for it what it does not replace: team-01-1.0-1.noarch" in result.text
+    assert not system.holds("/var/hello-pre")
+    result = plugin.librpm("--instead", planned, planned)  # nobody signed that
+    assert result.rc != 0 and "no bundle" in result.text and len(system.installed()) == 1, result.text
+
+
+def test_what_an_approved_header_obsoletes_is_erased(stage: Stage) -> None:
+    exempt = "  - name: hello\n    packages: [hello]\n    exempt: built here\n    until: never\n"
+    system = stage.system(policy=write_policy(stage.folder / "exempt", stage.shop.people, [exempt]))
+    for name in ("team-01-1.0-1", "team-02-1.0-1"):
+        system.put(stage.shop.rpm(name))
+    result = RpmPlugin(system).rpm("-U", _obsoleting(stage, stage.folder / "planned"))
+    assert result.rc == 0 and system.installed() == {HELLO, "team-02-1.0-1.noarch"}, result.text
 
 
 # dnf
