@@ -81,9 +81,12 @@ def _done(actions: Actions, folders: Sequence[str], process: int) -> int:
     """The packages are in: too late to refuse."""
     from multisig import approvals
     from multisig.config import load_config
+    from multisig.dnf5 import offline
     from multisig.journal import Journal
 
     approvals.revoke(paths.APPROVALS, process=process)
+    if offline.replays(offline.words_of(process)):
+        offline.forget(actions.setting("cachedir") or "")
     decision = actions.remembered(DECISION)
     if decision is not None:
         Journal(load_config(folders).journal).finish(int(decision), time=int(time.time()))

@@ -22,6 +22,7 @@ from http.client import HTTPException
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
+from multisig.dnf5 import offline
 from multisig.errors import MetadataError, UnreadableError
 from multisig.fetching import Wanted, others, read_cached
 from multisig.files import write_whole
@@ -52,13 +53,13 @@ class Remote:
 
 
 class Remotes:
-    """See fetching.Fetcher. ``offline``: nothing is asked of the network."""
+    """See fetching.Fetcher. ``cacheonly``: nothing is asked of the network."""
 
-    def __init__(self, settings: Settings, *, offline: bool) -> None:
+    def __init__(self, settings: Settings, *, cacheonly: bool) -> None:
         self._settings = settings
         self._remotes: Dict[str, Remote] = {}
         self._silent: Counter[str] = Counter()
-        self.offline = offline
+        self.cacheonly = cacheonly
 
     def of(self, repo: str) -> Remote:
         """How to reach a repository; where it has no id, anything else. Raises UnreadableError."""
@@ -69,15 +70,25 @@ class Remotes:
     def folder(self, repo: str) -> str:
         """See fetching.Fetcher: the one folder that libdnf5 means, whatever others are left of earlier addresses.
 
+        Where an offline transaction is replayed, repositories have no address: then what was kept when it was stored.
         Raises UnreadableError where dnf5 names no cache.
         """
         found = (self._settings(name, repo) for name in ("metalink", "mirrorlist"))
-        address = next(filter(None, (*found, *self._base_urls(repo)[:1])), repo)
+        address = next(filter(None, (*found, *self._base_urls(repo)[:1])), None)
+        if address is None:
+            return self.kept_folder(repo)
         digest = hashlib.sha256(address.encode("utf-8", "surrogateescape")).hexdigest()[:_DIGITS]
+        return os.path.join(self._cache(repo), f"{repo}-{digest}")
+
+    def kept_folder(self, repo: str) -> str:
+        """Where ``folder`` is kept for an offline transaction. Raises UnreadableError."""
+        return offline.kept_folder(self._cache(repo), repo)
+
+    def _cache(self, repo: str) -> str:
         cache = self._settings("cachedir", repo) or self._settings("cachedir", "") or ""
         if not os.path.isabs(cache):
             raise UnreadableError(f"dnf5 does not say where it keeps the metadata of {repo}")
-        return os.path.join(cache, f"{repo}-{digest}")
+        return cache
 
     def mirrors(self, repo: str) -> Sequence[str]:
         """See fetching.Fetcher."""
@@ -85,7 +96,7 @@ class Remotes:
 
     def fetch(self, repo: Optional[str], wanted: Sequence[Wanted], what: str) -> Sequence[Optional[bytes]]:
         """See fetching.Fetcher. ``what`` is not shown: dnf5 leaves no line for it."""
-        if self.offline:
+        if self.cacheonly:
             return [read_cached(item.path, item.limit) for item in wanted]
         remote = self.of(repo or "")
         with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -103,7 +114,7 @@ class Remotes:
                 continue
             if data is not None:
                 if len(data) <= wanted.limit:
-                    _keep(wanted.path, data)
+                    keep(wanted.path, data)
                 return data
         return None
 
@@ -189,7 +200,8 @@ def _download(url: str, remote: Remote, limit: int) -> Optional[bytes]:
     raise TimeoutError
 
 
-def _keep(path: str, data: bytes) -> None:
+def keep(path: str, data: bytes) -> None:
+    """Into the cache, which may be full, or another's."""
     with contextlib.suppress(OSError, UnreadableError):
         os.makedirs(os.path.dirname(path), exist_ok=True)
         write_whole(path, data)

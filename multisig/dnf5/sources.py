@@ -25,8 +25,8 @@ _NO_PLACES: Mapping[str, Sequence[str]] = MappingProxyType({})
 class Sources:
     """The gate's EvidenceSource.
 
-    ``cache`` is dnf5's cachedir; ``places`` are those of [bundles], by repository; ``urls`` were named on the command
-    line.
+    ``cache`` is dnf5's cachedir; ``places`` are those of [bundles], by repository. ``urls`` and ``storing`` are as for
+    downloads.Bundles.
     """
 
     def __init__(
@@ -35,12 +35,14 @@ class Sources:
         cache: str,
         places: Mapping[str, Sequence[str]] = _NO_PLACES,
         urls: Sequence[str] = (),
+        *,
+        storing: bool = False,
     ) -> None:
         searches = Searches()
         self._searches = searches
         self._indexes = Indexes(searches, lambda repo: repository_index(remotes, repo))
         self._places = Places(remotes, cache, places, searches)
-        self._bundles = Bundles(remotes, cache, urls)
+        self._bundles = Bundles(remotes, cache, urls, storing=storing)
         self._packages: Dict[int, Package] = {}
 
     def package(self, incoming: Incoming) -> Package:

@@ -13,6 +13,7 @@ import rpm
 
 from multisig import approvals, paths, report
 from multisig.config import Config
+from multisig.dnf5 import offline
 from multisig.dnf5.remotes import Remotes, local_path
 from multisig.dnf5.sources import Sources
 from multisig.dnf5.talk import DECISION, METADATA, URLS, Actions, Incoming
@@ -41,11 +42,13 @@ class Transaction:
         self._config = config
         self._process = process
         self._say = say
-        offline = actions.setting("cacheonly") == "all"
-        self._remotes = Remotes(actions.setting, offline=offline)
+        self._storing = offline.stores(offline.words_of(process))
+        self._remotes = Remotes(actions.setting, cacheonly=actions.setting("cacheonly") == "all")
         named = actions.kept(URLS)
         urls = [text for text in named if isinstance(text, str)] if isinstance(named, list) else []
-        self._source = Sources(self._remotes, actions.setting("cachedir") or "", config.bundles, urls)
+        self._source = Sources(
+            self._remotes, actions.setting("cachedir") or "", config.bundles, urls, storing=self._storing
+        )
         self._incoming: Dict[int, Incoming] = {}
         self._packages: List[Package] = []
         for item in sorted(incoming, key=lambda item: item.nevra):
@@ -75,7 +78,11 @@ class Transaction:
         self._actions.keep(METADATA, self._metadata())
         self._note_releases()
         if all(item.verdict.accepted for item in judged):
+            if self._storing:
+                self._keep_for_later()
             return
+        if self._config.hold_back:
+            self._say("multisig: dnf5 can hold nothing back (hold-back = yes): what lacks signatures is refused")
         if self._config.enforcing:
             self._record("planned", judged)
         self._refuse_or_warn(judged, "nothing was downloaded or installed")
@@ -96,6 +103,15 @@ class Transaction:
         else:
             self._refuse_or_warn(judged, "nothing was installed")
         self._hand_on(outcomes)
+
+    def _keep_for_later(self) -> None:
+        """Have at hand what is asked for when the packages are installed by another process, without a network."""
+        self._gate.look_ahead(self._packages, self._source)
+        for repo in dict.fromkeys(package.repo for package in self._packages if not package.repo.startswith("@")):
+            try:
+                offline.keep(self._remotes.folder(repo), self._remotes.kept_folder(repo))
+            except UnreadableError as error:
+                self._say(f"multisig: {plain(str(error))}")
 
     def _metadata(self) -> Dict[str, str]:
         """The repositories that rules have asked to be released, with the digest of the repomd.xml that was judged."""

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import sqlite3
+import threading
 import time
 from contextlib import closing
 from pathlib import Path
@@ -207,6 +208,22 @@ def test_bundles_in_a_folder_that_the_configuration_names(machine: Bench, site: 
     assert serve("pre_transaction", dnf5, machine)[0] == 0 and site.count("/p/*") == 0
 
 
+def test_dnf5_is_asked_from_one_thread_alone(site: Server, tmp_path: Path) -> None:
+    """There is one pipe: answers to two questions at once would be anybody's."""
+    threads = set()
+
+    def setting(name: str, repo: str) -> Optional[str]:
+        threads.add(threading.get_ident())
+        return {"baseurl": f"{site.url}/1 {site.url}/2", "cachedir": str(tmp_path)}.get(name)
+
+    sources = Sources(Remotes(setting, cacheonly=False), str(tmp_path), {}, [f"{site.url}/p/x.rpm"])
+    named = Incoming(NEVRA, "hello", "@commandline", str(tmp_path / "1-x.rpm"))
+    packages = [sources.package(item) for item in (named, Incoming(NEVRA, "hello", "demo", "p/hello.rpm"))]
+    for look in reversed(Look):
+        sources.fetch(packages, look)
+    assert site.count() > 3 and threads == {threading.get_ident()}
+
+
 @pytest.mark.parametrize("repo", ["demo", '"@commandline"'])
 def test_bundles_on_a_site_that_the_configuration_names(machine: Bench, site: Server, repo: str) -> None:
     elsewhere = machine.folder / "web" / "elsewhere"
@@ -254,7 +271,7 @@ NAMED: Mapping[str, "tuple[str, str]"] = {
 
 @pytest.mark.parametrize(("url", "name"), NAMED.values(), ids=NAMED.keys())
 def test_what_a_package_was_not_named_by_is_not_asked(site: Server, tmp_path: Path, url: str, name: str) -> None:
-    sources = Sources(Remotes(lambda name, repo: None, offline=False), str(tmp_path), urls=[f"{site.url}/{url}"])
+    sources = Sources(Remotes(lambda name, repo: None, cacheonly=False), str(tmp_path), urls=[f"{site.url}/{url}"])
     package = sources.package(Incoming(NEVRA, "hello", "@commandline", str(tmp_path / name)))
     sources.fetch([package], Look.BESIDE)
     sources.fetch([package], Look.AFRESH)
@@ -327,7 +344,7 @@ def ask(
 ) -> Callable[[Path], Optional[bytes]]:
     def fetched(cache: Path) -> Optional[bytes]:
         known = {"baseurl": site.url, **settings}
-        bundles = Sources(Remotes(lambda name, repo: known.get(name), offline=offline), str(cache))
+        bundles = Sources(Remotes(lambda name, repo: known.get(name), cacheonly=offline), str(cache))
         package = bundles.package(Incoming(NEVRA, "hello", "demo", "p/hello.rpm"))
         found = bundles.fetch([package], look).get(package.key)
         return None if found is None else found.bundle
@@ -366,7 +383,7 @@ def test_an_address_that_answers_with_nothing_of_use_does_not_end_the_search(sit
 
     def looks(*, offline: bool) -> Find:
         known = {} if offline else {"baseurl": " ".join(urls)}  # dnf5 replays it under another repository's name
-        bundles = Sources(Remotes(lambda name, repo: known.get(name), offline=offline), str(tmp_path / "cache"))
+        bundles = Sources(Remotes(lambda name, repo: known.get(name), cacheonly=offline), str(tmp_path / "cache"))
         package = bundles.package(Incoming(NEVRA, "hello", "demo", "p/hello.rpm"))
         assert bundles.fetch([package], Look.BESIDE)[package.key].bundle == b"junk"
         return bundles.fetch([package], Look.MIRRORS)[package.key]
@@ -421,7 +438,7 @@ def test_what_was_kept_serves_the_replay_of_an_offline_transaction(site: Server,
     stored.write_bytes(b"no package")
     before = site.count()
     for repo, expected in (("demo", msig), ("@stored_transaction", msig), ("@commandline", None)):
-        replay = Sources(Remotes(lambda name, _: {"baseurl": site.url}.get(name), offline=False), str(tmp_path))
+        replay = Sources(Remotes(lambda name, _: {"baseurl": site.url}.get(name), cacheonly=False), str(tmp_path))
         package = replay.package(Incoming(NEVRA, "hello", repo, str(stored)))
         assert replay.fetch([package], Look.BESIDE)[package.key].bundle == expected
         other = replay.package(Incoming(NEVRA.replace("1.0", "1.1"), "hello", repo, str(stored)))
@@ -436,7 +453,7 @@ def test_a_folder_as_base_url(tmp_path: Path, site: Server, msig: bytes) -> None
 def test_a_bundle_beside_a_local_file(tmp_path: Path) -> None:
     (tmp_path / "x.rpm.msig").write_bytes(b"b")
     (tmp_path / "x.rpm").write_bytes(b"no package")
-    bundles = Sources(Remotes(lambda name, repo: None, offline=False), str(tmp_path))
+    bundles = Sources(Remotes(lambda name, repo: None, cacheonly=False), str(tmp_path))
     package: Package = bundles.package(Incoming(NEVRA, "hello", "@commandline", str(tmp_path / "x.rpm")))
     assert bundles.fetch([package], Look.BESIDE)[package.key].bundle == b"b"
     assert bundles.fetch([package], Look.AFRESH) == {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import os
 import shutil
 import sqlite3
 import time
@@ -17,7 +18,7 @@ import pytest
 from fixtures.server import Fault, Server
 from multisig import index
 from multisig.bundle import Attestation, Bundle, encode, parse
-from multisig.dnf5 import remotes
+from multisig.dnf5 import offline, remotes
 from multisig.dnf5.remotes import Remote, Remotes
 from multisig.errors import UnreadableError
 from multisig.fetching import Wanted
@@ -38,7 +39,7 @@ __all__ = ["machine", "site"]
 
 def folder(repo: str = "demo", **settings: str) -> str:
     known: Dict[str, Optional[str]] = {"cachedir": "/c", **settings}
-    return Remotes(lambda name, _: known.get(name), offline=True).folder(repo)
+    return Remotes(lambda name, _: known.get(name), cacheonly=True).folder(repo)
 
 
 def named(address: str) -> str:
@@ -52,7 +53,8 @@ def test_the_folder_is_named_as_libdnf5_names_it() -> None:
     assert folder(baseurl="http://a http://b") == named("http://a")
     assert folder(**{**addresses, "metalink": ""}) == named("http://m")
     assert folder(**addresses) == named("http://l")
-    assert folder() == named("demo")
+    # Where there is no address it replays what was stored.
+    assert folder() == "/c/multisig/offline-demo"
 
 
 @pytest.mark.parametrize("cache", ["", "relative"])
@@ -90,7 +92,8 @@ class Released:
         sums = [hashlib.sha256(package).hexdigest() for package in packages]
         listed = primary(*(entry(f'<checksum type="sha256" pkgid="YES">{value}</checksum>') for value in sums))
         checksum = f'<checksum type="sha256">{hashlib.sha256(listed).hexdigest()}</checksum>'
-        (self.cache / "repodata").mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(self.cache / "repodata", ignore_errors=True)
+        (self.cache / "repodata").mkdir(parents=True)
         (self.cache / "repodata" / "primary.xml").write_bytes(listed)
         self.repomd.write_bytes(repomd(record(checksum=checksum), more))
 
@@ -211,7 +214,7 @@ def test_warn_mode_says_what_a_release_lacks_and_remembers_a_good_one(released: 
 def mirrored(machine: Bench, site: Server) -> Path:
     """The folder of a repository that has no base URL."""
     settings = {"demo.mirrorlist": f"{site.url}/mirrors", "cachedir": str(machine.folder / "cache")}
-    folder = Path(Remotes(lambda name, repo: settings.get(f"{repo}.{name}"[not repo :]), offline=True).folder("demo"))
+    folder = Path(Remotes(lambda name, repo: settings.get(f"{repo}.{name}"[not repo :]), cacheonly=True).folder("demo"))
     folder.mkdir()
     return folder
 
@@ -262,7 +265,7 @@ def test_a_mirror_that_keeps_silent_is_asked_after_the_others(
         return None
 
     monkeypatch.setattr(remotes, "_download", download)
-    reached = Remotes(lambda name, repo: {"baseurl": "http://silent http://other"}.get(name), offline=False)
+    reached = Remotes(lambda name, repo: {"baseurl": "http://silent http://other"}.get(name), cacheonly=False)
     for _ in range(3):
         assert reached.fetch("demo", [Wanted(None, "x", str(machine.folder / "x"))], "x") == [None]
     silent, other = "http://silent/x", "http://other/x"
@@ -365,3 +368,106 @@ def test_the_index_of_a_folder_that_the_configuration_names(repository: Released
     conf.write_text(conf.read_text() + f"[bundles]\ndemo = {medium}\n")
     repository.load(repository.machine.rpm.read_bytes())
     assert repository.serve("goal_resolved")[0] == 0 and repository.site.count() == 0
+
+
+# Offline transactions
+
+
+class Offline:
+    """What dnf5 stores of a released repository, and replays when there is no network, and nobody knows its address."""
+
+    def __init__(self, repository: Released, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.repository = repository
+        self.monkeypatch = monkeypatch
+        self.folder = repository.machine.folder / "offline"
+        self.folder.mkdir()
+
+    def store(self, dnf5: Plugin, *words: str) -> "tuple[int, str]":
+        self.monkeypatch.setattr(offline, "words_of", lambda process: frozenset(("dnf5", *words)))
+        return serve("goal_resolved", dnf5, self.repository.machine)
+
+    def replay(self, dnf5: Plugin, *, package: Optional[bytes] = None) -> "list[int]":
+        self.monkeypatch.setattr(offline, "words_of", lambda process: frozenset(("dnf5", "offline", "_execute")))
+        self.repository.site.reset()
+        item = dict(dnf5.packages[0])
+        stored = self.folder / os.path.basename(item["location"])
+        stored.write_bytes(package or self.repository.machine.rpm.read_bytes())
+        settings = {"cachedir": dnf5.settings["cachedir"], "cacheonly": "all"}
+        replayed = Plugin([{**item, "location": str(stored)}], settings)
+        hooks = ("goal_resolved", "pre_transaction", "post_transaction")
+        codes = [serve(hook, replayed, self.repository.machine)[0] for hook in hooks]
+        assert self.repository.site.count() == 0
+        return codes
+
+
+@pytest.fixture
+def storing(released: Released, monkeypatch: pytest.MonkeyPatch) -> Offline:
+    return Offline(released, monkeypatch)
+
+
+def test_a_stored_transaction_is_judged_by_what_was_kept(storing: Offline) -> None:
+    repository = storing.repository
+    (repository.web / "p" / "hello.rpm.msig").unlink()
+    repository.index(*NAMES)
+    repository.release(*NAMES)
+    assert storing.store(repository.dnf5, "install", "--offline") == (0, "")
+    # Another dnf5 has brought the metadata up to date since then.
+    repository.load(b"another package")
+    assert storing.replay(repository.dnf5) == [0, 0, 0]
+    assert not (repository.machine.folder / "cache" / "multisig" / "offline-demo").exists()
+    # Done is done.
+    assert storing.replay(repository.dnf5)[:2] == [1, 1]
+
+
+def test_a_stored_package_that_was_exchanged(storing: Offline) -> None:
+    repository = storing.repository
+    repository.release(*NAMES)
+    assert storing.store(repository.dnf5, "offline-upgrade")[0] == 0
+    assert storing.replay(repository.dnf5, package=repository.machine.rpm.read_bytes()[:-1])[1] == 1
+
+
+def test_what_was_released_since_a_transaction_was_stored_ends_it(storing: Offline) -> None:
+    repository = storing.repository
+    repository.release(*NAMES)
+    assert storing.store(repository.dnf5, "--offline")[0] == 0
+    repository.load(repository.machine.rpm.read_bytes(), b"another package")
+    repository.release(*NAMES, serial=2)
+    assert storing.store(repository.dnf5, "install")[0] == 0
+    assert storing.replay(repository.dnf5)[:2] == [1, 1]
+
+
+def test_a_transaction_that_is_not_stored_keeps_no_metadata(storing: Offline) -> None:
+    repository = storing.repository
+    repository.release(*NAMES)
+    assert storing.store(repository.dnf5, "install")[0] == 0
+    assert storing.replay(repository.dnf5)[:2] == [1, 1]
+
+
+@pytest.mark.parametrize("by", ["path", "URL"])
+def test_a_stored_package_that_was_named_by_its_path_or_url(storing: Offline, by: str) -> None:
+    machine = storing.repository.machine
+    policy = machine.policy.parent / "released.yaml"
+    policy.write_text(
+        (machine.policy.parent / "demo.yaml").read_text().replace("repos: [demo]", 'repos: ["@commandline"]')
+    )
+    here = machine.folder / "there" / ("1-hello.rpm" if by == "URL" else "hello.rpm")
+    here.parent.mkdir()
+    here.write_bytes(machine.rpm.read_bytes())
+    dnf5 = storing.repository.dnf5
+    dnf5.packages = [{**HELLO, "repo_id": "@commandline", "location": str(here)}]
+    if by == "URL":
+        dnf5.named = [f"{storing.repository.site.url}/p/hello.rpm"]
+        assert serve("pre_add_cmdline_packages", dnf5, machine)[0] == 0
+    else:
+        Path(f"{here}.msig").write_bytes(machine.bundle(*NAMES))
+    assert storing.store(dnf5, "--offline") == (0, "")
+    shutil.rmtree(here.parent)
+    assert storing.replay(dnf5) == [0, 0, 0]
+
+
+def test_the_words_of_a_process(tmp_path: Path) -> None:
+    assert offline.words_of(os.getpid()) and not offline.words_of(2**31 - 1)
+    assert offline.stores(frozenset(("dnf5", "install", "--offline"))) and not offline.stores(frozenset(("offline",)))
+    assert offline.replays(frozenset(("dnf5", "offline", "_execute"))) and not offline.replays(frozenset(("offline",)))
+    offline.forget("")
+    offline.forget(str(tmp_path))

@@ -146,7 +146,7 @@ PROGRAMS: Mapping[str, str] = {
 @pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS.keys())
 def test_with_a_program_that_does_not_work_nothing_is_installed(stage: Stage, program: str) -> None:
     system = stage.system(stage.publish({"hello-1.0-1": THREE}))
-    result = Dnf5(system, program=program)("install", "hello")
+    result = Dnf5(system, other=program)("install", "hello")
     assert result.rc == 1 and system.installed() == set(), result.text
 
 
