@@ -131,7 +131,7 @@ class Bundles:
 
     def _cached(self, incoming: Incoming, mirror: str = "") -> str:
         # The same when an offline transaction is replayed, which may be under another id, and a name that ``multisig
-        # gather`` knows. A wrong one is fetched afresh. What a repository calls the file may be as long as names can be.
+        # gather`` knows. A wrong one is fetched afresh. What a repository calls it may be as long as names can be.
         name = os.path.basename(incoming.location)
         known = "\0".join((incoming.nevra, name, *([COMMANDLINE] if incoming.repo == COMMANDLINE else [])))
         digest = hashlib.sha256(known.encode("utf-8", "surrogateescape")).hexdigest()
