@@ -17,9 +17,11 @@ _MAX_ATTESTATION = 64 << 20
 
 
 class Kept(NamedTuple):
-    """``origin``: the repository's id at the last decision. ``held``: all the evidence of all decisions, as one.
+    """``origin``: the repository's id at the last decision that was carried out, or where none is known to be, the last
+    of all.
 
-    ``exempted``: nothing was checked at that decision, as the policy said then.
+    ``held``: all the evidence of all decisions, as one. ``exempted``: nothing was checked at the decision that
+    ``origin`` is of, as the policy said then.
     """
 
     origin: str
@@ -49,7 +51,9 @@ class Recall:
         query = (
             "SELECT packages.origin, packages.code, packages.statements, bundles.content FROM packages"
             " JOIN decisions ON decisions.id = packages.decision LEFT JOIN bundles ON bundles.sha256 = packages.bundle"
-            f" WHERE decisions.stage = 'at hand' AND {where} ORDER BY packages.rowid DESC"
+            f" WHERE decisions.stage = 'at hand' AND {where}"
+            # What was refused, or never carried out, says nothing of where the package came from.
+            " ORDER BY decisions.finished IS NULL, packages.rowid DESC"
         )
         try:
             rows = self._database.execute(query, plain).fetchall()

@@ -10,7 +10,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Callable, Dict, List, Mapping, Optional, Sequence, Union
 
-from multisig.errors import MetadataError, MultisigError
+from multisig.errors import MetadataError, MultisigError, UnreadableError
 from multisig.fetching import Fetcher, Wanted
 from multisig.gate import Package
 from multisig.held import Find, join
@@ -84,14 +84,17 @@ def kept_index(
     """The path of the index that a record names: in ``folder``, where it is kept, or fetched into it.
 
     ``bases`` are tried as fetching.Wanted.base, in their order, until one has it. None where it cannot be had;
-    MetadataError where what came is another file.
+    MetadataError where what came is another file. What is kept is held against its checksum each time: a loss of power
+    may have left something else under its name.
     """
     from multisig.index import MAX_INDEX
     from multisig.metadata import check_file
 
     path = os.path.join(folder, record.checksum.value.hex() + _KEPT)
-    arriving = record._replace(location=os.path.basename(path) + _ARRIVING, opened=None)
-    if os.path.exists(path):
+    kept = record._replace(location=os.path.basename(path), opened=None)
+    arriving = kept._replace(location=kept.location + _ARRIVING)
+    with suppress(MetadataError, UnreadableError):
+        check_file(folder, kept)
         return path
     problem: Optional[MetadataError] = None
     for base in bases:

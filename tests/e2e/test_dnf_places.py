@@ -236,6 +236,15 @@ def test_offline_after_a_download_what_was_elsewhere_is_at_hand(stage: Stage, in
     assert installed(result, on), result.text
 
 
+def test_an_index_that_a_loss_of_power_has_damaged_is_fetched_again(stage: Stage) -> None:
+    """It lies under the name of what it should be, and the site would not be asked for anything else."""
+    on = system(stage, site(stage, with_index(elsewhere(stage))))
+    assert on.dnf("install", "--downloadonly", "hello").rc == 0
+    (kept,) = (on.root / "var/cache/dnf/multisig").rglob("*.index")
+    kept.write_bytes(bytes(kept.stat().st_size))
+    assert installed(on.dnf("install", "hello"), on)
+
+
 def test_a_site_that_is_down_has_what_it_had(stage: Stage) -> None:
     folder = with_index(elsewhere(stage))
     on = system(stage, site(stage, folder))

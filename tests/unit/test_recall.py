@@ -71,6 +71,16 @@ def test_evidence_of_all_decisions_and_the_last_origin(path: str, recall: Recall
     assert found(kept) == {ONE, TWO} and kept is not None and kept.origin == "@rpm"
 
 
+def test_a_decision_that_was_not_carried_out_does_not_change_where_a_package_came_from(path: str) -> None:
+    """One repository offers what came from another, together with what is refused: it would be judged by its rules."""
+    note(path, entry(bundle=encode(Bundle((ONE,)))))
+    Journal(path).finish(1, time=2)
+    note(path, entry(bundle=encode(Bundle((TWO,))), origin="lab"))
+    with Journal(path).reading() as database:
+        kept = Recall(database, path).content(NEVRA, HERE)
+    assert found(kept) == {ONE, TWO} and kept is not None and kept.origin == "demo"
+
+
 def test_what_came_from_an_index_is_found_by_its_statement(path: str, recall: Recall) -> None:
     verdict = Verdict(NEVRA, "demo", True, Code.OK, "fine", statements=(statement_id(TWO.statement),))
     note(path, Entry(verdict, HERE.sha256, HERE.sha512, None, (TWO,)))
