@@ -11,7 +11,7 @@ import random
 import struct
 import tracemalloc
 import zlib
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Callable, Dict, Iterator, List, Optional
 
 import pytest
@@ -79,17 +79,13 @@ def test_a_stream_that_is_cut_off_anywhere_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_flipped_byte_is_refused_or_changes_what_comes_out(name: str) -> None:
-    whole = bytearray(COMPRESS[name](TEXT[:3000]))
-    for place in range(0, len(whole), max(1, len(whole) // 30)):
-        broken = whole[:]
-        broken[place] ^= 0x40
-        try:
-            out = b"".join(chunks(bytes(broken), name))
-        except PayloadMismatchError:
-            continue
-        # Bytes of gzip's header (time, operating system) and the like carry no content.
-        assert out == TEXT[:3000] or place > 0
+def test_a_flipped_byte_is_refused_or_changes_nothing(name: str) -> None:
+    """Bytes of gzip's header (time, operating system), unused codes of bzip2 and the like carry no content."""
+    whole = COMPRESS[name](TEXT[:3000])
+    for place, byte in enumerate(whole):
+        with suppress(PayloadMismatchError):
+            out = chunks(whole[:place] + bytes([byte ^ 0x40]) + whole[place + 1 :], name)
+            assert b"".join(out) == TEXT[:3000], place
 
 
 @pytest.mark.parametrize("actual", [*NAMES, "none"])
