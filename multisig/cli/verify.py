@@ -10,7 +10,7 @@ from collections import deque
 from concurrent.futures import Future
 from contextlib import ExitStack, closing
 from functools import partial
-from typing import Callable, Deque, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Callable, Deque, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 from multisig import report
 from multisig.bundle import MAX_BUNDLE
@@ -28,7 +28,7 @@ from multisig.gate import Gate, Judged, Package
 from multisig.held import Find, Look
 from multisig.local import find_embedded
 from multisig.openpgp import open_engine
-from multisig.policy import load_policy
+from multisig.policy import Policy, load_policy
 from multisig.statement import Kind
 from multisig.subjects import Progress
 from multisig.subjects.file import hash_file
@@ -50,9 +50,10 @@ def run(options: argparse.Namespace) -> int:
     folders = Folders(None if options.repo == LOCAL else options.repo)
     for number, path in enumerate(options.paths):
         folders.add(number, path)
-    with closing(open_engine(clock=later_clock(now))) as engine, Gate(
-        policy, engine, now=now, workers=workers(), releases=folders, thorough=options.explain
-    ) as gate:
+    with (
+        closing(open_engine(clock=later_clock(now))) as engine,
+        Gate(policy, engine, now=now, workers=workers(), releases=folders, thorough=options.explain) as gate,
+    ):
         found, failure = _verify_all(gate, options, bundle)
     verdicts = [judged.verdict for judged in found]
     if options.json:
@@ -61,13 +62,15 @@ def run(options: argparse.Namespace) -> int:
         for path, judged in zip(options.paths, found):
             print("\n".join(explain(judged, policy, path)))
     else:
-        _tell(verdicts, by_repository=options.repo == LOCAL and any(rule.repos for rule in policy.rules))
+        _tell(verdicts)
+        for text in _hints(options, policy, verdicts):
+            print(text)
     if failure is not None:
         return 2
     return 0 if all(verdict.accepted for verdict in verdicts) else 1
 
 
-def _tell(verdicts: Sequence[Verdict], *, by_repository: bool) -> None:
+def _tell(verdicts: Sequence[Verdict]) -> None:
     for verdict in verdicts:
         if verdict.accepted:
             show_text(report.line(verdict), plain(verdict.name), GOOD)
@@ -75,8 +78,22 @@ def _tell(verdicts: Sequence[Verdict], *, by_repository: bool) -> None:
             show_text(report.block(verdict), plain(verdict.name), BAD)
     if not all(verdict.accepted for verdict in verdicts):
         print("\n" + report.closing(verdicts, str(len(verdicts))))
-    if by_repository and any(verdict.code is Code.NO_RULE for verdict in verdicts):
-        print("Rules of this policy go by the repository: say with --repo ID which one it is from.")
+
+
+def _hints(options: argparse.Namespace, policy: Policy, verdicts: Sequence[Verdict]) -> Iterator[str]:
+    """What whoever finds no rule for something may have meant, a line each."""
+    unmatched = {
+        kind_of(path, options.kind).word
+        for path, verdict in zip(options.paths, verdicts)
+        if verdict.code is Code.NO_RULE
+    }
+    for kind in sorted(unmatched):
+        rules = [rule for rule in policy.rules if rule.kind == kind]
+        if not rules:
+            whole = "; a folder is judged as a whole, unless the files in it are named" if kind == "tree" else ""
+            yield f"No rule of this policy is for kind: {kind}{whole}."
+        elif options.repo == LOCAL and any(rule.repos for rule in rules):
+            yield "Rules of this policy go by the repository: say with --repo ID which one it is from."
 
 
 def error_json(error: MultisigError) -> str:

@@ -77,6 +77,9 @@ def test_where_no_rule_matches_and_rules_go_by_repository_it_says_so(bench: Benc
     ran = call("verify", "--policy", policy, "--repo", "elsewhere", bench.rpm)
     assert ran.rc == 1 and "--repo" not in ran.out
     assert call("verify", "--policy", policy, "--repo", "ours", bench.rpm).rc == 0
+    ran = call("verify", "--policy", policy, bench.folder)
+    assert ran.rc == 1
+    assert "No rule of this policy is for kind: tree; a folder is judged as a whole, unless the files in it" in ran.out
 
 
 def test_one_of_many_that_is_refused_refuses_all(bench: Bench) -> None:
