@@ -41,7 +41,7 @@ class Bundles:
     def add(self, package: Package, incoming: Incoming) -> Sequence[str]:
         """To be told of every package before it is asked about; the URLs that it may have been named by."""
         self._incoming[package.key] = incoming
-        self._urls[package.key] = _urls_of(incoming, self._named)
+        self._urls[package.key] = _urls_of(incoming, self._named, os.path.dirname(self._cache))
         return self._urls[package.key]
 
     def fetch(self, packages: Sequence[Package], *, fresh: bool) -> Mapping[int, Find]:
@@ -143,14 +143,16 @@ def published_name(url: str) -> str:
     return unquote(os.path.basename(urlsplit(url).path))
 
 
-def _urls_of(incoming: Incoming, urls: Sequence[str]) -> Sequence[str]:
-    """Those by which dnf5 may have been told of a file in its cache.
+def _urls_of(incoming: Incoming, urls: Sequence[str], cache: str) -> Sequence[str]:
+    """Those by which dnf5 may have been told of a file in its ``cache``, and of no other file.
 
-    It calls that DIGITS-NAME, by a digest of the URL that C++ leaves to the library (libdnf5/repo/repo_sack.cpp,
-    add_cmdline_packages); NAME is enough, for evidence. A URL with a query says nothing of what lies beside it.
+    It lies in ``@commandline-DIGITS/packages`` and is called DIGITS-NAME, by a digest of the URL that C++ leaves to the
+    library (libdnf5/repo/repo_sack.cpp, add_cmdline_packages); NAME is enough, for evidence. A URL with a query says
+    nothing of what lies beside it.
     """
-    if incoming.repo != COMMANDLINE:
+    folder, file = os.path.split(incoming.location)
+    digits, _, name = file.partition("-")
+    if incoming.repo != COMMANDLINE or os.path.dirname(os.path.dirname(folder)) != cache or not (digits and name):
         return ()
-    name = os.path.basename(incoming.location).partition("-")[2]
-    same = [url for url in urls if not urlsplit(url).query and name and url.rpartition("/")[2] == name]
+    same = [url for url in urls if not urlsplit(url).query and url.rpartition("/")[2] == name]
     return [url for url in same if url.startswith(("http://", "https://"))][:MAX_MIRRORS]

@@ -24,11 +24,7 @@ def run(hook: str, actions: Actions, folders: Sequence[str], process: int, say: 
     """Serve one hook; the exit code. ``folders`` may hold multisig.conf, ``process`` is the dnf5 that asks."""
     if hook == NAMED:
         return _named(actions)
-    # Not for a query that merely might name a file: librpm comes with it.
-    from multisig.config import Config, load_config
-    from multisig.dnf5.transaction import Transaction
-
-    config = Config()
+    enforcing = True
     try:
         if hook == DONE:
             return _done(actions, folders, process)
@@ -37,7 +33,12 @@ def run(hook: str, actions: Actions, folders: Sequence[str], process: int, say: 
         incoming = actions.incoming()
         if not incoming:
             return 0  # removals need no policy
+        # Not before it is needed: dnf5 runs this for queries, too, and librpm comes with it.
+        from multisig.config import load_config
+        from multisig.dnf5.transaction import Transaction
+
         config = load_config(folders)
+        enforcing = config.enforcing
         with closing(Transaction(actions, incoming, config, process, say)) as transaction:
             if hook == PLANNED:
                 transaction.judge_planned()
@@ -46,7 +47,7 @@ def run(hook: str, actions: Actions, folders: Sequence[str], process: int, say: 
         return 0
     except Exception as error:
         text = _told(error)
-        if not config.enforcing:
+        if not enforcing:
             say(f"multisig: would have refused (mode = warn): {text}")
             return 0
         actions.error(text)

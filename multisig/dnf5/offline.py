@@ -18,10 +18,9 @@ from multisig.errors import UnreadableError
 from multisig.fetching import CACHE
 from multisig.metadata import REPOMD
 
-# By these dnf5 downloads what is to be installed by another process.
-_STORING = frozenset(
-    ("--offline", "--downloadonly", "--store", "offline-upgrade", "offline-distrosync", "system-upgrade")
-)
+# By these dnf5 downloads what is to be installed by another process; by all but the first as an offline transaction.
+_DOWNLOADING = frozenset(("--downloadonly",))
+_STORING = frozenset(("--offline", "--store", "offline-upgrade", "offline-distrosync", "system-upgrade"))
 _REPLAYING = frozenset(("offline", "_execute"))
 _MOST = 1 << 20
 
@@ -39,8 +38,13 @@ def words_of(process: int) -> FrozenSet[str]:
     return frozenset(word.partition("=")[0] for word in words)
 
 
+def downloads(words: FrozenSet[str]) -> bool:
+    """Whether what is resolved now is to be installed later, by whatever transaction."""
+    return bool(words & (_DOWNLOADING | _STORING))
+
+
 def stores(words: FrozenSet[str]) -> bool:
-    """Whether what is resolved now is to be installed later."""
+    """Whether it is to be installed by an offline transaction."""
     return bool(words & _STORING)
 
 

@@ -42,12 +42,12 @@ class Transaction:
         self._config = config
         self._process = process
         self._say = say
-        self._storing = offline.stores(offline.words_of(process))
+        self._words = offline.words_of(process)
         self._remotes = Remotes(actions.setting, cacheonly=actions.setting("cacheonly") == "all")
         named = actions.kept(URLS)
         urls = [text for text in named if isinstance(text, str)] if isinstance(named, list) else []
         self._source = Sources(
-            self._remotes, actions.setting("cachedir") or "", config.bundles, urls, storing=self._storing
+            self._remotes, actions.setting("cachedir") or "", config.bundles, urls, storing=offline.stores(self._words)
         )
         self._incoming: Dict[int, Incoming] = {}
         self._packages: List[Package] = []
@@ -78,8 +78,7 @@ class Transaction:
         self._actions.keep(METADATA, self._metadata())
         self._note_releases()
         if all(item.verdict.accepted for item in judged):
-            if self._storing:
-                self._keep_for_later()
+            self._keep_for_later()
             return
         if self._config.hold_back:
             self._say("multisig: dnf5 can hold nothing back (hold-back = yes): what lacks signatures is refused")
@@ -105,8 +104,11 @@ class Transaction:
         self._hand_on(outcomes)
 
     def _keep_for_later(self) -> None:
-        """Have at hand what is asked for when the packages are installed by another process, without a network."""
-        self._gate.look_ahead(self._packages, self._source)
+        """Have at hand what is asked for where another process is to install the packages, without a network."""
+        if offline.downloads(self._words):
+            self._gate.look_ahead(self._packages, self._source)
+        if not offline.stores(self._words):
+            return
         for repo in dict.fromkeys(package.repo for package in self._packages if not package.repo.startswith("@")):
             try:
                 offline.keep(self._remotes.folder(repo), self._remotes.kept_folder(repo))

@@ -217,7 +217,7 @@ def test_dnf5_is_asked_from_one_thread_alone(site: Server, tmp_path: Path) -> No
         return {"baseurl": f"{site.url}/1 {site.url}/2", "cachedir": str(tmp_path)}.get(name)
 
     sources = Sources(Remotes(setting, cacheonly=False), str(tmp_path), {}, [f"{site.url}/p/x.rpm"])
-    named = Incoming(NEVRA, "hello", "@commandline", str(tmp_path / "1-x.rpm"))
+    named = Incoming(NEVRA, "hello", "@commandline", str(tmp_path / "@commandline-1" / "packages" / "1-x.rpm"))
     packages = [sources.package(item) for item in (named, Incoming(NEVRA, "hello", "demo", "p/hello.rpm"))]
     for look in reversed(Look):
         sources.fetch(packages, look)
@@ -266,13 +266,17 @@ NAMED: Mapping[str, "tuple[str, str]"] = {
     "a query": ("p/hello.rpm?x", "1-hello.rpm"),
     "no digits before it": ("p/hello.rpm", "hello.rpm"),
     "no name": ("p/", "1-"),
+    "no digits": ("p/hello.rpm", "-hello.rpm"),
+    "another place": ("p/hello.rpm", "1-hello.rpm"),
 }
 
 
-@pytest.mark.parametrize(("url", "name"), NAMED.values(), ids=NAMED.keys())
-def test_what_a_package_was_not_named_by_is_not_asked(site: Server, tmp_path: Path, url: str, name: str) -> None:
+@pytest.mark.parametrize("label", NAMED)
+def test_what_a_package_was_not_named_by_is_not_asked(site: Server, tmp_path: Path, label: str) -> None:
+    url, name = NAMED[label]
     sources = Sources(Remotes(lambda name, repo: None, cacheonly=False), str(tmp_path), urls=[f"{site.url}/{url}"])
-    package = sources.package(Incoming(NEVRA, "hello", "@commandline", str(tmp_path / name)))
+    place = tmp_path / ("@commandline-1/packages" if label != "another place" else "@commandline-1/x/packages")
+    package = sources.package(Incoming(NEVRA, "hello", "@commandline", str(place / name)))
     sources.fetch([package], Look.BESIDE)
     sources.fetch([package], Look.AFRESH)
     assert site.count() == 0

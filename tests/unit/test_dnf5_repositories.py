@@ -450,8 +450,9 @@ def test_a_stored_package_that_was_named_by_its_path_or_url(storing: Offline, by
     policy.write_text(
         (machine.policy.parent / "demo.yaml").read_text().replace("repos: [demo]", 'repos: ["@commandline"]')
     )
-    here = machine.folder / "there" / ("1-hello.rpm" if by == "URL" else "hello.rpm")
-    here.parent.mkdir()
+    there = machine.folder / "cache" / "@commandline-1" / "packages"
+    here = there / ("1-hello.rpm" if by == "URL" else "hello.rpm")
+    here.parent.mkdir(parents=True)
     here.write_bytes(machine.rpm.read_bytes())
     dnf5 = storing.repository.dnf5
     dnf5.packages = [{**HELLO, "repo_id": "@commandline", "location": str(here)}]
@@ -469,5 +470,26 @@ def test_the_words_of_a_process(tmp_path: Path) -> None:
     assert offline.words_of(os.getpid()) and not offline.words_of(2**31 - 1)
     assert offline.stores(frozenset(("dnf5", "install", "--offline"))) and not offline.stores(frozenset(("offline",)))
     assert offline.replays(frozenset(("dnf5", "offline", "_execute"))) and not offline.replays(frozenset(("offline",)))
+    assert offline.downloads(frozenset(("--downloadonly",))) and not offline.stores(frozenset(("--downloadonly",)))
     offline.forget("")
     offline.forget(str(tmp_path))
+
+
+def test_what_only_the_header_will_ask_for_is_looked_for_before_there_is_no_network(storing: Offline) -> None:
+    machine, site = storing.repository.machine, storing.repository.site
+    plain = (machine.policy.parent / "demo.yaml").read_text()
+    text = plain.replace("repos: [demo], ", "repos: [demo], content: {scripts: true}, ")
+    (machine.policy.parent / "released.yaml").write_text(text)
+    assert storing.store(storing.repository.dnf5, "install")[0] == 0 and site.count() == 0
+    assert storing.store(storing.repository.dnf5, "install", "--downloadonly")[0] == 0
+    assert site.count("*hello.rpm.msig") == site.count() == 1
+
+
+def test_that_nothing_is_held_back_is_said(repository: Released) -> None:
+    conf = repository.machine.folder / "multisig.conf"
+    conf.write_text(conf.read_text() + "hold-back = yes\n")
+    code, text = repository.serve("goal_resolved")
+    assert code == 1 and "dnf5 can hold nothing back (hold-back = yes)" in text
+    publish(repository.machine, *NAMES)
+    repository.dnf5.errors.clear()
+    assert repository.serve("goal_resolved") == (0, "")
