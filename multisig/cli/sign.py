@@ -71,28 +71,8 @@ def run(options: argparse.Namespace) -> int:
     elif options.attach is not None:
         _attach(options, planned, signer)
     else:
-        signed = []
-        with GpgvEngine() as engine, progress("signing", len(planned)) as bar:
-            for item in planned:
-                with bar.part(f"signing into {base_name(item.bundle)}", 1):
-                    if extend(item.bundle, [item.statement], signer, engine, ledger=options.ledger):
-                        signed.append(item)
-        _remark(signed)
-        files = list(dict.fromkeys(item.bundle for item in planned))
-        if options.batch is not None and len(files) > 1:
-            print(plain(f"one bundle has no room for all of it; signed into {', '.join(files)}"))
+        _sign(options, planned, signer)
     return 0
-
-
-def _remark(signed: Sequence[_Planned]) -> None:
-    if not signed:
-        return
-    subjects = [subject.name for item in signed for subject in item.statement.subjects]
-    files = list(dict.fromkeys(item.bundle for item in signed))
-    what = subjects[0] if len(subjects) == 1 else f"{len(subjects)} subjects"
-    how = "one signature" if len(signed) == 1 else f"{len(signed)} signatures"
-    where = files[0] if len(files) == 1 else f"{len(files)} bundles, as {files[0]}"
-    remark(f"signed {what} for {signed[0].statement.channel}: {how}, into {where}")
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -132,7 +112,7 @@ def _plan(options: argparse.Namespace) -> List[_Planned]:
         files = spread([encode(item) for item in statements], options.batch, _held)
         found = [_Planned(statement, file) for statement, file in zip(statements, files)]
     for item in found:
-        encode(item.statement)
+        encode(item.statement)  # raises for what no statement may hold
     return found
 
 
@@ -215,6 +195,31 @@ def _issuers(attestation: Attestation) -> str:
 
 
 # What is done with it
+
+
+def _sign(options: argparse.Namespace, planned: Sequence[_Planned], signer: Signer) -> None:
+    """Sign each statement into its bundle; one that this key has signed is left as it is."""
+    signed = []
+    with GpgvEngine() as engine, progress("signing", len(planned)) as bar:
+        for item in planned:
+            with bar.part(f"signing into {base_name(item.bundle)}", 1):
+                if extend(item.bundle, [item.statement], signer, engine, ledger=options.ledger):
+                    signed.append(item)
+    _remark(signed)
+    files = list(dict.fromkeys(item.bundle for item in planned))
+    if options.batch is not None and len(files) > 1:
+        print(plain(f"one bundle has no room for all of it; signed into {', '.join(files)}"))
+
+
+def _remark(signed: Sequence[_Planned]) -> None:
+    if not signed:
+        return
+    subjects = [subject.name for item in signed for subject in item.statement.subjects]
+    files = list(dict.fromkeys(item.bundle for item in signed))
+    what = subjects[0] if len(subjects) == 1 else f"{len(subjects)} subjects"
+    how = "one signature" if len(signed) == 1 else f"{len(signed)} signatures"
+    where = files[0] if len(files) == 1 else f"{len(files)} bundles, as {files[0]}"
+    remark(f"signed {what} for {signed[0].statement.channel}: {how}, into {where}")
 
 
 def _shown(planned: Sequence[_Planned]) -> Iterator[str]:
