@@ -158,6 +158,8 @@ class _Located:
     def __init__(self, data: bytes, start: int, names: List[bytes]) -> None:
         self._data = data
         self._starts: Dict[bytes, int] = {}
+        # Asked for the content that it gives a name, and then what it says of that content: the same line.
+        self._latest: Optional[Subject] = None
         payloads = data.count(_WITH_PAYLOAD, start)
         if payloads in (0, len(names)):
             size = _LINE_SIZE + 1 + (_PAYLOAD_SIZE if payloads else 0)
@@ -168,13 +170,17 @@ class _Located:
             start += _LINE_SIZE + 1 + len(name) + (_PAYLOAD_SIZE if data.startswith(_WITH_PAYLOAD, start) else 0)
 
     def named(self, name: str) -> Optional[Subject]:
+        latest = self._latest
+        if latest is not None and latest.name == name:
+            return latest
         start = self._starts.get(name.encode("utf-8", "surrogatepass"))
         fields = _FIELDS.match(self._data, start) if start is not None else None
         if fields is None:
             return None
         payload = fields["payload"]
         digests = Digests(fields["sha256"].decode("ascii"), fields["sha512"].decode("ascii"))
-        return Subject(name, digests, None if payload is None else payload.decode("ascii"))
+        self._latest = Subject(name, digests, None if payload is None else payload.decode("ascii"))
+        return self._latest
 
     def holding(self, digests: Digests) -> Optional[Subject]:
         subjects = (self.named(name.decode("ascii")) for name in self._starts)

@@ -392,9 +392,11 @@ class Gate:
         looked.update([package.key for package in asking])
         found = source.fetch(asking, look) if asking else {}
         news = []
-        for package in asking:
+        for package in asking if found else ():
+            if package.key not in found:
+                continue
             held = self._held.get(package.key, _NOTHING)
-            now = extend(held, found.get(package.key, Find()))
+            now = extend(held, found[package.key])
             if now is not held:
                 self._held[package.key] = now
                 news.append(package)

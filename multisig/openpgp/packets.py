@@ -386,8 +386,11 @@ def canonical(signature: Signature) -> bytes:
         raise error("not the signature that it was read as")
     middle, end = _areas(body, error)
     issuer = bytes((9, SUB_ISSUER)) + bytes.fromhex(signature.issuer_keyid or "")
-    values = [_written(value) for value in _values(signature.pubkey_algorithm, body[end + 2 :])]
-    whole = b"".join((body[:middle], len(issuer).to_bytes(2, "big"), issuer, body[end : end + 2], *values))
+    material = body[end + 2 :]
+    values = b"".join(map(_written, signature.values))
+    if material != values or len(signature.values) != _SIGNATURE_MPIS[signature.pubkey_algorithm]:
+        values = b"".join(map(_written, _values(signature.pubkey_algorithm, material)))
+    whole = b"".join((body[:middle], len(issuer).to_bytes(2, "big"), issuer, body[end : end + 2], values))
     return bytes((0xC0 | TAG_SIGNATURE, 0xFF)) + len(whole).to_bytes(4, "big") + whole
 
 

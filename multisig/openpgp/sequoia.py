@@ -101,7 +101,8 @@ class SequoiaEngine:
         found = [(valid.certificate.upper(), valid.signing_key.upper()) for valid in result.valid_sigs]
         if len(found) != 1 or found[0][0] != issuer.primary.fingerprint or found[0][1] not in issuer.fingerprints:
             return Checked(Outcome.BAD, "the signature is by another key")
-        if packet.created is None or int(packet.created.timestamp()) != signature.created:
+        created = packet.created
+        if created is None or int(created.timestamp()) != signature.created:
             return Checked(Outcome.BAD, "Sequoia reads another date than the signature's")
         return Checked(Outcome.GOOD, primary=found[0][0], issuer=found[0][1], created=signature.created)
 
