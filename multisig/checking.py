@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
@@ -40,20 +39,20 @@ class Question(NamedTuple):
     lapsed_count: bool = False
 
 
-@dataclass(eq=False, repr=False)
 class Case:
     """One subject under judgement. ``first``: the signatures that ``begin`` started on. ``traits`` are what the rules
     were chosen by, ``found`` what came of each signature tried.
     """
 
-    question: Question
-    evidence: Optional[Evidence]
-    untried: List[Candidate] = field(default_factory=list)
-    approvals: List[Approval] = field(default_factory=list)
-    ignored: List[str] = field(default_factory=list)
-    first: Optional[Tuple[Candidate, ...]] = None
-    traits: Optional[Traits] = None
-    found: List[Tuple[Candidate, Union[Approval, str]]] = field(default_factory=list)
+    def __init__(self, question: Question, evidence: Optional[Evidence]) -> None:
+        self.question = question
+        self.evidence = evidence
+        self.untried: List[Candidate] = [] if evidence is None else list(evidence.candidates)
+        self.approvals: List[Approval] = []
+        self.ignored: List[str] = []
+        self.first: Optional[Tuple[Candidate, ...]] = None
+        self.traits: Optional[Traits] = None
+        self.found: List[Tuple[Candidate, Union[Approval, str]]] = []
 
     @property
     def bundle(self) -> Optional[Bundle]:
@@ -100,7 +99,7 @@ class Checker:
         channels = frozenset([rule.channel for rule in question.rules if rule.channel is not None])
         wanted = Wanted(question.kind, question.name, question.digests, channels, question.objection)
         evidence = collect(held.together, self._policy, wanted, self._now, starts=held.starts)
-        return Case(question, evidence, list(evidence.candidates))
+        return Case(question, evidence)
 
     def begin(self, case: Case) -> None:
         """Start on the signatures that ``verify`` will need first, without waiting for them."""

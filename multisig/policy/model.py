@@ -119,7 +119,7 @@ class Rule(NamedTuple):
     file_signatures: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)  # made once, and never compared
 class Policy:
     """A whole policy. ``sha256`` is that of its text, lower-case hex. ``signers`` and ``groups`` cannot be changed."""
 

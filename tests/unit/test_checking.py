@@ -60,7 +60,7 @@ def case(*attestations: Attestation) -> Case:
     bundle = Bundle(attestations)
     evidence = collect(bundle, POLICY, Wanted(Kind.RPM, NEVRA, digests(), frozenset({CHANNEL})), NOW)
     question = Question(Kind.RPM, NEVRA, digests(), "current", POLICY.rules, Held(together=bundle))
-    return Case(question, evidence, list(evidence.candidates))
+    return Case(question, evidence)
 
 
 def check(engine: FakeEngine, *cases: Case) -> List[List[str]]:
