@@ -13,6 +13,7 @@ import hashlib
 import os
 import re
 import ssl
+import tempfile
 import time
 import urllib.request
 from collections import Counter
@@ -25,7 +26,6 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 from multisig.dnf5 import offline
 from multisig.errors import MetadataError, UnreadableError
 from multisig.fetching import Wanted, others, read_cached
-from multisig.files import write_whole
 from multisig.held import MAX_MIRRORS
 from multisig.mirrorlists import MAX_LIST, mirrors_of_list, mirrors_of_metalink
 
@@ -201,10 +201,19 @@ def _download(url: str, remote: Remote, limit: int) -> Optional[bytes]:
 
 
 def keep(path: str, data: bytes) -> None:
-    """Into the cache, which may be full, or another's."""
-    with contextlib.suppress(OSError, UnreadableError):
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        write_whole(path, data)
+    """Into the cache, which may be full, or another's. Not synced: what a crash leaves half written is of no use, and
+    fetched afresh."""
+    folder = os.path.dirname(path)
+    with contextlib.suppress(OSError):
+        os.makedirs(folder, exist_ok=True)
+        fd, arriving = tempfile.mkstemp(prefix=".", dir=folder)
+        try:
+            with os.fdopen(fd, "wb") as stream:
+                os.fchmod(fd, 0o644)
+                stream.write(data)
+            os.replace(arriving, path)
+        except OSError:
+            os.unlink(arriving)
 
 
 def _below(url: str, location: str) -> str:

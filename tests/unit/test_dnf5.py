@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
+import shutil
 import sqlite3
 import threading
 import time
@@ -18,7 +20,7 @@ import pytest
 
 from fixtures.server import Fault, Server, basic
 from multisig import inplace, paths
-from multisig.bundle import MAX_BUNDLE, Bundle, encode
+from multisig.bundle import MAX_BUNDLE, Bundle, encode, parse
 from multisig.dnf5 import remotes
 from multisig.dnf5.hooks import run
 from multisig.dnf5.remotes import Remotes
@@ -27,7 +29,7 @@ from multisig.dnf5.talk import Actions, ActionsError, Incoming
 from multisig.gate import Package
 from multisig.held import Find, Look
 from multisig.pin import Pinner
-from tests.unit.cli_bench import NAMES, NEVRA, Bench
+from tests.unit.cli_bench import NAMES, NEVRA, Bench, call
 from tests.unit.core import attest, statement
 
 HELLO = {"full_nevra": NEVRA, "name": "hello", "repo_id": "demo", "location": "p/hello.rpm", "direction": "IN"}
@@ -367,6 +369,32 @@ def test_a_bundle_over_http_is_kept(site: Server, msig: bytes, tmp_path: Path) -
     assert site.count("*.msig") == 1
     assert ask(site, offline=True)(tmp_path) == msig
     assert ask(site, Look.AFRESH)(tmp_path) == msig and site.count("*.msig") == 2
+
+
+def test_a_cache_that_cannot_be_written_costs_a_request_and_no_more(site: Server, msig: bytes, tmp_path: Path) -> None:
+    (tmp_path / "multisig").write_text("in the way")
+    assert ask(site)(tmp_path) == msig and ask(site)(tmp_path) == msig
+    (tmp_path / "multisig").unlink()
+    # As where a folder of that name is in the way: nothing is left of what arrived.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "replace", broken)
+        assert ask(site)(tmp_path) == msig
+    assert site.count("*.msig") == 3 and not list((tmp_path / "multisig").iterdir())
+
+
+def broken(*_: object) -> None:
+    raise OSError(errno.EISDIR, "Is a directory")
+
+
+def test_what_was_kept_can_be_gathered_for_another_machine(machine: Bench, site: Server) -> None:
+    publish(machine, *NAMES)
+    (published,) = parse((machine.folder / "web" / "p" / "hello.rpm.msig").read_bytes()).attestations
+    assert serve("goal_resolved", plugin(machine, site), machine)[0] == 0
+    shutil.rmtree(machine.folder / "web")
+    out = machine.folder / "out"
+    assert call("gather", "-o", out, "--from", machine.folder / "cache", machine.rpm).rc == 0
+    (gathered,) = parse((out / "hello.rpm.msig").read_bytes()).attestations
+    assert gathered.statement == published.statement and set(gathered.signatures) == set(published.signatures)
 
 
 def test_offline_nothing_is_asked(site: Server, msig: bytes, tmp_path: Path) -> None:
