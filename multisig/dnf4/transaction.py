@@ -17,6 +17,7 @@ from multisig.approvals import Approved
 from multisig.config import Config
 from multisig.dnf4.fetch import Fetcher
 from multisig.dnf4.meter import Meter
+from multisig.dnf4.obsoleted import unfounded
 from multisig.dnf4.packages import package_of
 from multisig.dnf4.sources import Sources
 from multisig.errors import RefusedError, UnreadableError
@@ -31,6 +32,7 @@ from multisig.releasing import Releases
 from multisig.rpmsettings import examine
 from multisig.text import plain
 from multisig.threads import workers
+from multisig.verdict import Code
 
 _AHEAD = 16
 
@@ -81,7 +83,7 @@ class Transaction:
         started = time.monotonic()
         packages = self._planned()
         left_out = self._check_rpm(packages)
-        judged = self._judge_files(packages)
+        judged = self._with_obsoleted(packages, self._judge_files(packages))
         self._note_releases()
         self._decision = self._record("at hand", judged, left_out)
         if left_out:
@@ -158,6 +160,17 @@ class Transaction:
             settle()
         meter.end()
         return judged
+
+    def _with_obsoleted(self, packages: Sequence[Package], judged: Sequence[Judged]) -> List[Judged]:
+        """The same, with refusals where dnf is about to remove something that no package obsoletes by its own header,
+        of those that the metadata say do."""
+        found = list(judged)
+        for gone in unfounded(self._base, (self._handles[package.key].localPkg() for package in packages)):
+            text = f"the metadata say that it obsoletes {gone}, which would be removed; the package itself does not"
+            blamed = [place for place, package in enumerate(packages) if gone.name in package.obsoletes]
+            for place in blamed or range(len(packages)):
+                found[place] = found[place].refused(Code.CONTENT_MISMATCH, text)
+        return found
 
     def _hand_on(self) -> None:
         """Tell librpm's plugin what was approved: of the repositories that packages come from it knows nothing."""

@@ -59,3 +59,37 @@ def test_a_removal_that_the_metadata_hid_is_refused(stage: Stage) -> None:
     assert result.rc == 1, result.text
     assert "rpm would also remove what dnf did not announce: hello-0:1.0-1.noarch" in result.text
     assert system.installed() == {*HELLO, "world-0.9-1.noarch"}
+
+
+def test_a_removal_that_only_the_metadata_ask_for_is_refused(stage: Stage) -> None:
+    """Nobody signs the metadata: with a line in them a mirror would have any package taken away, this plugin too."""
+    repository = stage.repository()
+    repository.add(stage.shop.rpm("hello-1.0-2"), stage.shop.bundle("hello-1.0-2", THREE))
+    forged = '<rpm:obsoletes><rpm:entry name="world"/></rpm:obsoletes><rpm:provides>'
+    repository.finish().falsify("<rpm:provides>", forged)
+    system = stage.system_with("hello-1.0-1", "team-01-1.0-1")
+    system.put(stage.shop.built(Recipe("world.spec", (("ver", "0.9"),)), "world-0.9-1.noarch.rpm"))
+    before = system.installed()
+    system.set_repos([stage.repo(repository)])
+    result = system.dnf("upgrade")
+    assert result.rc == 1, result.text
+    assert "replacing  world.noarch 0.9-1" in result.text
+    assert "hello-0:1.0-2.noarch: the metadata say that it obsoletes world-0.9-1.noarch" in result.text
+    assert system.installed() == before
+
+
+@pytest.mark.parametrize(("installed", "flags"), [("3.0", 'flags="LE" epoch="0" ver="3.0"'), ("4.0", "")])
+def test_a_removal_of_other_versions_than_the_header_says_is_refused(stage: Stage, installed: str, flags: str) -> None:
+    """world obsoletes what is older than hello-3.0, and that alone."""
+    repository = stage.repository()
+    repository.add(stage.shop.rpm("world-1.0-1"), stage.shop.bundle("world-1.0-1", THREE))
+    repository.finish().falsify('flags="LT" epoch="0" ver="3.0"', flags)
+    system = stage.system()
+    system.put(
+        stage.shop.built(Recipe("hello.spec", (("ver", installed), ("rel", "1"))), f"hello-{installed}-1.noarch.rpm")
+    )
+    before = system.installed()
+    system.set_repos([stage.repo(repository)])
+    result = system.dnf("upgrade")
+    assert result.rc == 1 and "the package itself does not" in result.text, result.text
+    assert system.installed() == before
