@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import sys
 import time
-from typing import List, Optional, Sequence, Tuple
+from typing import Callable, List, Optional, Sequence, Tuple
 
 import rpm
 
@@ -91,12 +92,14 @@ class Checker:
         except Exception as error:
             self._problem = error
 
-    def serve(self) -> None:
-        """One transaction, from the plugin's first word to its last."""
+    def serve(self, decided: Callable[[], None] = lambda: None) -> None:
+        """One transaction, from the plugin's first word to its last. ``decided`` is called when the verdict stands."""
         count, self._flags = self._channel.greeting()
         for _ in range(count):
             self._channel.say("H" + self._present(*self._channel.next_file()))
-        self._channel.say(self._conclude())
+        word = self._conclude()
+        decided()
+        self._channel.say(word)
         if self._channel.went_through() and self._check is not None:
             self._check.finished()
 
@@ -144,5 +147,11 @@ def main(folders: Sequence[str] = (paths.CONFIG,), approved: str = paths.APPROVA
         channel.set_inheritable(False)
         checker = Checker(Channel(channel), folders, approved, os.getppid())
         with contextlib.closing(checker):
-            checker.serve()
+            checker.serve(_outlive_interrupts)
     return 0
+
+
+def _outlive_interrupts() -> None:
+    """An interrupt goes to rpm as well, which ends what it has begun first; so does this, to note that it was done."""
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

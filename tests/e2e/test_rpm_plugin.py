@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -216,6 +217,15 @@ def test_a_program_that_waits_for_no_children(stage: Stage) -> None:
     result = plugin.librpm("--no-children", good)
     assert result.rc == 0 and system.installed() == {HELLO}, result.text
     assert decisions(system)[-1] == ("at hand", True, True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP], ids=lambda number: str(number.name))
+def test_an_interrupt_that_rpm_outlives_is_outlived(stage: Stage, number: signal.Signals) -> None:
+    """rpm ends what it has begun, and the journal says so."""
+    system = stage.system()
+    result = RpmPlugin(system).librpm("--interrupt", str(int(number)), laid(stage, "hello-1.0-1", THREE))
+    assert result.rc == 0 and system.installed() == {HELLO}, result.text
+    assert decisions(system) == [("at hand", True, True)]
 
 
 @pytest.mark.parametrize("file", ["no library", ""], ids=["not a library", "empty"])
