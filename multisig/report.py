@@ -50,11 +50,14 @@ def _at_once(verdict: Verdict, failing: Sequence[RuleOutcome]) -> List[str]:
 
 def _one_by_one(verdict: Verdict, failing: Sequence[RuleOutcome]) -> List[str]:
     """Where several things are lacking: a line for each, and after them the rule that asks for them."""
-    first = f"{verdict.name}: {verdict.about}; " if verdict.about else f"{verdict.name}: "
+    # What the evidence as a whole is like concerns those who ask for people's signatures.
+    concerned = next((outcome for outcome in failing if outcome.leaves), failing[0])
     lines: List[str] = []
     for outcome in failing:
-        for text in outcome.lacks:
-            lines.append(_INDENT + "and".ljust(10) + plain(text) if lines else f"  {plain(first + text)}")
+        for number, text in enumerate(outcome.lacks):
+            about = f"{verdict.about}; " if verdict.about and outcome is concerned and not number else ""
+            begin = _INDENT + "and".ljust(10) if lines else f"  {plain(verdict.name)}: "
+            lines.append(begin + plain(about + text))
         origin = "" if outcome is not failing[0] else f"from {verdict.origin}, "
         channel = "" if outcome.channel is None else f", for {outcome.channel}"
         lines.append(_INDENT + plain(f'{origin}rule "{outcome.rule}"{channel}'))

@@ -57,6 +57,18 @@ def test_where_several_things_are_lacking_each_has_its_line_and_its_rule() -> No
     ]
 
 
+def test_that_there_is_no_bundle_is_said_where_people_are_asked_for() -> None:
+    leaf = LeafProgress(1, "qa", 1, (), ("eve",))
+    vendor = RuleOutcome("vendor", False, vendor=True, lacks=("is not signed",))
+    people = RuleOutcome("ours", False, (leaf,), lacks=(str(leaf),))
+    assert report.block(BAD._replace(rules=(vendor, people), about="no bundle", ignored=())).splitlines() == [
+        "  glibc-0:2.36-9.x86_64: is not signed",
+        '      from fedora, rule "vendor"',
+        "      and       no bundle; 0 of 1 qa signed; needs 1 more of: eve",
+        '      rule "ours"',
+    ]
+
+
 def test_a_refusal_lists_every_package_that_was_refused_and_no_other() -> None:
     refused = [refuse(f"p{number}-0:1-1.noarch", "repo", Code.NO_BUNDLE, "no bundle") for number in range(20)]
     text = report.refusal([*refused, GOOD])
