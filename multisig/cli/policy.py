@@ -10,6 +10,7 @@ import time
 from typing import Dict, List, Optional, Tuple
 
 from multisig import paths
+from multisig.cli.tables import BAD, WARN, show_text
 from multisig.errors import JournalError, MultisigError
 from multisig.journal import Journal
 from multisig.policy import Policy, load_policy
@@ -39,8 +40,8 @@ def run(options: argparse.Namespace) -> int:
         }
         print(_json(accepted, None, [subject]))
     else:
-        for text in texts:
-            print(text)
+        for text, finding in zip(texts, findings):
+            show_text(text, finding.severity, BAD if finding.severity == "error" else WARN)
         print(plain(f"{options.policy}: {summary}"))
     return 0 if accepted else 1
 
