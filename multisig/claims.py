@@ -179,8 +179,10 @@ class _Located:
             return None
         payload = fields["payload"]
         digests = Digests(fields["sha256"].decode("ascii"), fields["sha512"].decode("ascii"))
-        self._latest = Subject(name, digests, None if payload is None else payload.decode("ascii"))
-        return self._latest
+        # Handed out as it is here: the text is shared, and another thread may have asked for another line meanwhile.
+        found = Subject(name, digests, None if payload is None else payload.decode("ascii"))
+        self._latest = found
+        return found
 
     def holding(self, digests: Digests) -> Optional[Subject]:
         subjects = (self.named(name.decode("ascii")) for name in self._starts)
