@@ -73,12 +73,16 @@ class Remotes:
         Where an offline transaction is replayed, repositories have no address: then what was kept when it was stored.
         Raises UnreadableError where dnf5 names no cache.
         """
-        found = (self._settings(name, repo) for name in ("metalink", "mirrorlist"))
-        address = next(filter(None, (*found, *self._base_urls(repo)[:1])), None)
+        address = self.address(repo)
         if address is None:
             return self.kept_folder(repo)
         digest = hashlib.sha256(address.encode("utf-8", "surrogateescape")).hexdigest()[:_DIGITS]
         return os.path.join(self._cache(repo), f"{repo}-{digest}")
+
+    def address(self, repo: str) -> Optional[str]:
+        """What libdnf5 names a repository's folder after; None where it replays what was stored of it."""
+        found = (self._settings(name, repo) for name in ("metalink", "mirrorlist"))
+        return next(filter(None, (*found, *self._base_urls(repo)[:1])), None)
 
     def kept_folder(self, repo: str) -> str:
         """Where ``folder`` is kept for an offline transaction. Raises UnreadableError."""

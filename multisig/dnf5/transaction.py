@@ -30,6 +30,9 @@ from multisig.rpmsettings import examine
 from multisig.text import plain
 from multisig.threads import workers
 
+# Of a repository's folders; other repositories' ids may go on where its own ends.
+_DIGITS = "-" + 16 * "[0-9a-f]"
+
 
 class Transaction:
     """``process`` is dnf5, which runs librpm; ``say`` takes a line for the user. Methods raise MultisigError."""
@@ -52,6 +55,7 @@ class Transaction:
         self._incoming: Dict[int, Incoming] = {}
         self._packages: List[Package] = []
         for item in sorted(incoming, key=lambda item: item.nevra):
+            self._check_location(item)
             package = self._source.package(item)
             self._incoming[package.key] = item
             self._packages.append(package)
@@ -141,6 +145,16 @@ class Transaction:
                 files.begin(package, fd, real_path(fd))
         return files.outcomes()
 
+    def _check_location(self, incoming: Incoming) -> None:
+        """That an absolute path is dnf5's own word, and not that of a repository's metadata: it takes what such a
+        repository sends from its cache, whatever file there may be at that path."""
+        named = os.path.isabs(incoming.location) and not incoming.repo.startswith("@")
+        if named and self._remotes.address(incoming.repo) is not None:
+            raise RefusedError(
+                f"multisig: refused; nothing was installed: the metadata of {incoming.repo} name a file outside of the "
+                f"repository: {plain(incoming.location)}"
+            )
+
     def _files(self, incoming: Incoming) -> Sequence[str]:
         """The files that dnf5 may have rpm open for a package: all of them have to be fit.
 
@@ -150,7 +164,7 @@ class Transaction:
             return [os.path.abspath(incoming.location)]
         name = os.path.basename(incoming.location)
         cache = os.path.dirname(self._remotes.folder(incoming.repo))
-        folders = glob.glob(os.path.join(glob.escape(cache), glob.escape(incoming.repo) + "-*", "packages"))
+        folders = glob.glob(os.path.join(glob.escape(cache), glob.escape(incoming.repo) + _DIGITS, "packages"))
         chosen = self._actions.setting("destdir")
         if chosen:
             folders.append(chosen)

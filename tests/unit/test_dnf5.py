@@ -186,6 +186,25 @@ def test_a_repository_on_this_machine_is_judged_where_it_lies_whatever_a_cache_h
     assert serve("pre_transaction", dnf5, machine)[0] == 0
 
 
+def test_metadata_that_name_another_file_of_this_machine(machine: Bench, site: Server) -> None:
+    """That file is approved, and dnf5 has rpm open what the repository sent under its name."""
+    (machine.folder / "hello.rpm.msig").write_bytes(machine.bundle(*NAMES))
+    (machine.folder / "cache" / "demo-0123456789abcdef" / "packages" / "hello.rpm").write_bytes(b"anything")
+    dnf5 = plugin(machine, site)
+    dnf5.packages = [{**HELLO, "location": str(machine.rpm)}]
+    for hook in ("goal_resolved", "pre_transaction"):
+        code, text = serve(hook, dnf5, machine)
+        assert code == 1 and "outside of the repository" in text
+
+
+def test_another_repository_whose_name_begins_alike_has_no_say(machine: Bench, site: Server) -> None:
+    publish(machine, *NAMES)
+    other = machine.folder / "cache" / "demo-testing-0123456789abcdef" / "packages"
+    other.mkdir(parents=True)
+    (other / "hello.rpm").write_bytes(b"another build")
+    assert serve("pre_transaction", plugin(machine, site), machine)[0] == 0
+
+
 def test_a_file_that_is_not_there(machine: Bench, site: Server) -> None:
     publish(machine, *NAMES)
     code, text = serve("pre_transaction", plugin(machine, site, cachedir=str(machine.folder)), machine)

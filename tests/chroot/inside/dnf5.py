@@ -123,6 +123,20 @@ def test_another_package_than_the_metadata_says(stage: Stage) -> None:
     assert result.rc != 0 and system.installed() == set(), result.text
 
 
+def test_metadata_that_name_an_approved_file_of_this_machine_and_a_server_that_sends_another(stage: Stage) -> None:
+    approved = laid(stage, "hello-1.0-1", THREE)
+    repository = stage.repository()
+    tampered = stage.shop.with_tampered_script()
+    repository.add(tampered)
+    sent = Path(f"{repository.folder}{approved}")
+    sent.parent.mkdir(parents=True)
+    shutil.copyfile(tampered, sent)
+    repository.finish().falsify(f'href="{approved.name}"', f'href="{approved}"')
+    system = stage.system(stage.repo(repository))
+    result = Dnf5(system)("install", "hello")
+    assert result.rc == 1 and system.installed() == set() and REFUSED in result.text, result.text
+
+
 def test_from_the_cache_with_the_server_gone(stage: Stage) -> None:
     repo = stage.publish({"hello-1.0-1": THREE})
     system = stage.system(repo)
