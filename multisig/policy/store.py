@@ -22,7 +22,7 @@ import stat
 from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from multisig.errors import PolicyError, UnreadableError
-from multisig.files import sync_directory, write_whole
+from multisig.files import LOCK, sync_directory, write_whole
 from multisig.policy.model import Policy
 from multisig.policy.parse import parse_policy
 from multisig.policy.signers import MAX_STATEMENTS
@@ -186,7 +186,7 @@ def _check_places(path: str, new: PolicyFiles) -> None:
     folder, own = os.path.dirname(path), os.path.basename(path)
     for name in new.files:
         first = name.split("/")[0]
-        if first == own or first.startswith(own + "."):
+        if first in (own, LOCK) or first.startswith(own + "."):
             message = f"the policy names a file {name}, which would lie where the policy itself does"
             raise PolicyError(message, path=path, hint="give that file another name")
         place = os.path.join(folder, name)
