@@ -25,7 +25,7 @@ from multisig.statement import parse as parse_statement
 from multisig.verdict import Approval, approval
 
 MAX_BAD = 64
-"""So many signatures of one file may turn out false; its others that claim a policy's key are not looked at then."""
+"""So many signatures of one owner may turn out false; their others that claim a policy's key are not looked at then."""
 
 
 @dataclass(frozen=True)
@@ -129,23 +129,28 @@ class _Queue:
 class Grader:
     """Tells whose signatures count under ``policy`` at ``now`` (seconds since the epoch), each tried once, in ``pool``.
 
-    ``dropped`` collects what was found to be false.
+    ``dropped`` collects what was found to be false. ``owner`` says whose a file is, by its name: of all that is one's
+    own, MAX_BAD signatures may be false. Where not given, each file is on its own.
     """
 
-    def __init__(self, policy: Policy, engine: Engine, pool: Executor, *, now: int) -> None:
+    def __init__(
+        self, policy: Policy, engine: Engine, pool: Executor, *, now: int, owner: Callable[[str], str] = str
+    ) -> None:
         self._policy = policy
         self._engine = engine
         self._pool = pool
         self._now = now
+        self._owner = owner
         self._bad: Counter[str] = Counter()
+        self._good: Counter[str] = Counter()
         self._said: Set[str] = set()
         self.dropped: List[Dropped] = []
 
     def grade(self, offered: Iterable[Tuple[str, Sequence[Offer]]]) -> List[Graded]:
         """Each statement with what its signatures are worth. Statements must have passed ``sound_parts``.
 
-        A signature that claims a policy's key and does not verify is dropped. So are the rest of a file's once
-        MAX_BAD of it were false, or whoever can upload files could keep the engine busy for ever. Of a signer's
+        A signature that claims a policy's key and does not verify is dropped. So are the rest of an owner's once
+        MAX_BAD of them were false, or whoever can upload files could keep the engine busy for ever. Of a signer's
         signatures on one statement the first that counts is taken. The others, and good ones that do not count now (by
         an expired key, say, which a later policy may take as one of a retired person), are kept as nobody's.
         """
@@ -194,23 +199,32 @@ class Grader:
                     yield Candidate(signer.name, key, signature, data, identifier, statement.channel, subject)
 
     def _try_next(self, queues: Sequence[_Queue]) -> None:
-        """Verify the first signature of each queue, side by side."""
+        """Verify the first signature of each queue, side by side; of one owner no more at once than may be false, and
+        as many as were good before."""
         tried = []
+        under_way: Counter[str] = Counter()
         for queue in queues:
-            candidate, offer = queue.candidates.pop(0)
+            candidate, offer = queue.candidates[0]
+            owners = {self._owner(source) for source in offer.sources}
             # One copy in a clean file is enough: nobody can taint another's signature by repeating it among false ones.
-            if all(self._bad[source] >= MAX_BAD for source in offer.sources):
-                self._drop_rest(offer.sources[0])
-                continue
-            tried.append((queue, offer, self._pool.submit(self._verify, candidate)))
-        for queue, offer, future in tried:
+            clean = [owner for owner in owners if self._bad[owner] < MAX_BAD]
+            if not clean:
+                del queue.candidates[0]
+                self._drop_rest(self._owner(offer.sources[0]))
+            elif any(self._bad[owner] + under_way[owner] < MAX_BAD + self._good[owner] for owner in clean):
+                del queue.candidates[0]
+                under_way.update(owners)
+                tried.append((queue, offer, owners, self._pool.submit(self._verify, candidate)))
+        for queue, offer, owners, future in tried:
             found, why = future.result()
+            if why is None:
+                self._good.update(owners)
             if found is not None:
                 queue.word = Word(found, offer.armored)
             elif why is None:
                 queue.uncounted.append(offer.armored)
             else:
-                self._bad.update(offer.sources)
+                self._bad.update(owners)
                 self.dropped.append(Dropped(offer.sources[0], "a signature", why))
 
     def _verify(self, candidate: Candidate) -> Tuple[Optional[Approval], Optional[str]]:
@@ -224,11 +238,11 @@ class Grader:
         found = approval(candidate, checked, self._policy, self._now)
         return (found, None) if isinstance(found, Approval) else (None, None)
 
-    def _drop_rest(self, source: str) -> None:
-        if source not in self._said:
-            self._said.add(source)
+    def _drop_rest(self, owner: str) -> None:
+        if owner not in self._said:
+            self._said.add(owner)
             reason = f"{MAX_BAD} of its signatures were false; the others that claim to be a signer's were not tried"
-            self.dropped.append(Dropped(source, "", reason))
+            self.dropped.append(Dropped(owner, "", reason))
 
 
 @dataclass(frozen=True)

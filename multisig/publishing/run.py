@@ -126,9 +126,15 @@ class Publisher:
             beside = None if published is None else self._repository.bundle(published)
             if published is not None and beside is not None:
                 evidence.add(beside, published + SUFFIX)
-        evidence.grade(Grader(self._policy, self._engine, self._pool, now=self._now))
+        evidence.grade(Grader(self._policy, self._engine, self._pool, now=self._now, owner=self._uploader))
         self._report.dropped += evidence.dropped
         return evidence
+
+    def _uploader(self, source: str) -> str:
+        """Whose a file is: all that lies in one folder of the upload directory is one's own."""
+        top = self._uploads.shown("")
+        folder, below, _ = source[len(top) :].partition("/")
+        return top + folder if source.startswith(top) and below else source
 
     def _uploaded_bundle(self, path: str) -> Optional[bytes]:
         """What a bundle file holds, or a package carries."""

@@ -22,9 +22,10 @@ from fixtures.tamper import tamper_payload, tampered_script
 from multisig import index
 from multisig.bundle import MAX_BUNDLE, Attestation, Bundle, encode, parse
 from multisig.errors import UnreadableError
+from multisig.merging import MAX_BAD
 from multisig.publishing import createrepo
 from multisig.publishing import run as publishing
-from multisig.publishing.evidence import LONG
+from multisig.publishing.evidence import LONG, Remembering
 from multisig.publishing.repository import ASIDE, BATCHES, Repository, file_name
 from multisig.publishing.uploads import Uploads
 from multisig.statement import Subject, statement_id
@@ -373,6 +374,27 @@ def test_junk_does_not_crowd_out_what_counts(server: Server) -> None:
     assert first.statement == whole.statement
     assert set(first.signatures[:2]) == set(whole.signatures)
     assert len((server.repo / f"{FILE}.msig").read_bytes()) < 3 * LONG
+
+
+def test_false_signatures_in_many_files_keep_nobody_waiting(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each file has its few, and all of them are one uploader's."""
+    tried: List[str] = []
+    genuine = Remembering.verify
+
+    def counted(self: Remembering, data: bytes, signature: Any, key: Any) -> Any:
+        tried.append(key.fingerprint)
+        return genuine(self, data, signature, key)
+
+    monkeypatch.setattr(Remembering, "verify", counted)
+    false = server.bench.people.sign("marek", data=b"something else")
+    for number in range(5):
+        texts = [statement(Subject(NEVRA, digests(f"{number} {place}"))) for place in range(60)]
+        server.upload(f"evil/{number}.msig", encode(Bundle(tuple(Attestation(text, (false,)) for text in texts))))
+    server.hello("good", "marek", "joanna")
+    done = server.publish()
+    assert names(done["published"]) == [NEVRA]
+    assert MAX_BAD <= len(tried) < 2 * MAX_BAD
+    assert "of its signatures were false" in reasons(done)["evil"]
 
 
 def test_an_uploader_who_sends_too_much_starves_nobody_else(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
