@@ -58,7 +58,7 @@ def rpm_traits(subject: RpmSubject, repo: str) -> Traits:
 def _led_elsewhere(subject: RpmSubject) -> Tuple[str, ...]:
     """A path that could be anywhere, where the package has files below what it makes a link itself, as /opt/x/evil
     with /opt/x a link to /etc/sudoers.d; none where it does not, and none for the links of the merged /usr."""
-    links = frozenset(path for path in _links(subject)[0] if not _pattern(_USUAL_LINKS).fullmatch(path))
+    links = frozenset(path for path, target in zip(*_links(subject)) if not _is_usual(path, _leads(path, target)))
     if not links:
         return ()
     folders = {path.rpartition(b"/")[0] for path in subject.files.paths}
@@ -136,12 +136,23 @@ def _is_a_way_there(path: bytes, target: bytes) -> bool:
     """
     parts = [part for part in target.split(b"/") if part not in (b"", b".")]
     ups = next((place for place, part in enumerate(parts) if part != b".."), len(parts))
-    leads = posixpath.normpath(posixpath.join(b"/", posixpath.dirname(path), target)).replace(b"//", b"/")
+    leads = _leads(path, target)
     if b".." in parts[ups:]:
         return True
-    if _pattern(_USUAL_LINKS).fullmatch(path) and _pattern(_USUAL_LINKS).fullmatch(leads):
+    if _is_usual(path, leads):
         return False
     return _pattern(_ABOVE).fullmatch(leads) is not None or _pattern(_GUARDED).match(leads) is not None
+
+
+def _leads(path: bytes, target: bytes) -> bytes:
+    """Where a link to ``target`` leads, as far as names tell."""
+    return posixpath.normpath(posixpath.join(b"/", posixpath.dirname(path), target)).replace(b"//", b"/")
+
+
+def _is_usual(path: bytes, leads: bytes) -> bool:
+    """Whether a link is one of the merged /usr, of the merged bin, or to /run."""
+    usual = _pattern(_USUAL_LINKS)
+    return usual.fullmatch(path) is not None and usual.fullmatch(leads) is not None
 
 
 def quorum_rule(name: str, kind: str, channel: Optional[str], require: Requirement) -> Rule:

@@ -26,15 +26,25 @@ def original(everything: Rpm) -> str:
     return digest(everything)
 
 
-def test_a_path_below_a_link_of_the_same_package_could_be_anywhere(everything: Rpm) -> None:
+@pytest.mark.parametrize(
+    ("link", "target", "expected"),
+    [("/opt/x", "/etc/sudoers.d", True), ("/usr/lib64", "/etc", True), ("/lib64", "usr/lib64", False)],
+)
+def test_a_path_below_a_link_of_the_same_package_could_be_anywhere(
+    everything: Rpm, link: str, target: str, expected: bool
+) -> None:
     """An update of a package whose link is there already writes through it: rules by path must not be led astray."""
-    folder, link = b"/opt/everything/d/", b"/opt/everything/symlink/"
-    dirnames = [link if name == folder else name for name in everything.values(1118)]
-    below = edited(everything, setting(1118, STRING_ARRAY, dirnames))
-    for package, expected in ((everything, False), (below, True)):
+    folder, name = link.rsplit("/", 1)
+    renamed = {b"/opt/everything/d/": f"{link}/".encode(), b"/opt/everything/": f"{folder}/".encode()}
+    dirnames = [renamed.get(bytes(name), name) for name in everything.values(1118) if isinstance(name, bytes)]
+    below = edited(
+        everything, setting(1118, STRING_ARRAY, dirnames),
+        lambda p: p.patch(1117, at(p, b"symlink"), name), lambda p: p.patch(1036, at(p, name.encode()), target),
+    )  # fmt: skip
+    for package, anywhere in ((everything, False), (below, expected)):
         content = rpm_traits(judged(package), "repo").content
-        assert content is not None and content.paths[0].startswith("/etc")
-        assert path_globs(("/usr/lib/sudo/**", "/boot/*")).match_any(content.paths) is expected
+        assert content is not None
+        assert path_globs(("/usr/libexec/sudo/**", "/boot/*")).match_any(content.paths) is anywhere
 
 
 FLAG_GHOST = 64  # RPMFILE_GHOST, rpmfiles.h
