@@ -32,7 +32,7 @@ from multisig.openpgp import open_engine
 from multisig.policy import load_policy
 from multisig.rpmsettings import examine
 from multisig.subjects import Progress
-from multisig.subjects.rpm import read_identity
+from multisig.subjects.obsoletes import is_obsoleted, read_obsoletes
 from multisig.text import plain
 from multisig.threads import workers
 
@@ -70,10 +70,13 @@ class Check:
         ``fd`` is closed here, when all is known of it. Raises RefusedError where the file does not say that it replaces
         the packages ``erased``, by whose names rpm calls what it erases for this one.
         """
-        odd = _unsaid(fd, erased) if erased else []
-        if odd:
-            os.close(fd)
-            raise RefusedError(f"{full_name(name)}: rpm would erase for it what it does not replace: {', '.join(odd)}")
+        with contextlib.ExitStack() as otherwise:
+            otherwise.callback(os.close, fd)
+            odd = _unsaid(name, fd, erased) if erased else []
+            if odd:
+                text = f"rpm would erase for it what it does not replace: {', '.join(odd)}"
+                raise RefusedError(f"{full_name(name)}: {text}")
+            otherwise.pop_all()
         identity = approvals.identify(fd)
         if identity is not None and identity in self._approved:
             self._approved.discard(identity)
@@ -142,11 +145,21 @@ class _Near:
         return found
 
 
-def _unsaid(fd: int, erased: Sequence[str]) -> List[str]:
-    """Those of other names than the file's package, and than those that its header obsoletes."""
-    identity = read_identity(fd)
-    replaced = () if identity is None else (identity.name, *identity.obsoletes)
-    return [name for name in erased if name.rsplit("-", 2)[0] not in replaced]
+def _unsaid(name: str, fd: int, erased: Sequence[str]) -> List[str]:
+    """Those of other names than the package ``name``, and that the header of its file does not obsolete.
+
+    Raises MalformedRpmError where it cannot be read, and ValueError for what rpm calls no package.
+    """
+    relations = read_obsoletes(fd)
+    own, _ = _name_and_evr(name)
+    return [one for one in erased if _name_and_evr(one)[0] != own and not is_obsoleted(*_name_and_evr(one), relations)]
+
+
+def _name_and_evr(name: str) -> Tuple[str, str]:
+    """Of rpm's NAME-[EPOCH:]VERSION-RELEASE.ARCH: the name, and the epoch, where there is one, version and release."""
+    front, version, rest = name.rsplit("-", 2)
+    release, dot, arch = rest.rpartition(".")
+    return front, f"{version}-{release if dot else arch}"
 
 
 def full_name(name: str) -> str:

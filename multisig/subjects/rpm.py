@@ -149,7 +149,7 @@ class Identity(NamedTuple):
 def read_identity(fd: int) -> Optional[Identity]:
     """The identity of a package that the profile does not accept; None where even that much cannot be read."""
     try:
-        entries = header.parse_region(_librpm_region(fd))
+        entries = header.parse_region(librpm_region(fd))
         name, nevra = check_identity(entries)
     except (MalformedRpmError, OSError):
         return None
@@ -163,7 +163,7 @@ def header_digest(fd: int) -> Optional[str]:
     None where rpm does not accept the header, or the file cannot be read.
     """
     try:
-        return hashlib.sha256(HEADER_MAGIC + bytes(4) + _librpm_region(fd)).hexdigest()
+        return hashlib.sha256(HEADER_MAGIC + bytes(4) + librpm_region(fd)).hexdigest()
     except (MalformedRpmError, OSError):
         return None
 
@@ -176,7 +176,7 @@ def _read_rpm(fd: int) -> RpmSubject:
     index_count, data_size = _sizes(fd, start, offset, header.MAX_TAGS, header.MAX_DATA)
     # What librpm calls the header's blob: its lengths, its index, its data.
     raw = _bytes_at(fd, start, offset + 8, 8 + 16 * index_count + data_size)
-    if _librpm_region(fd) != raw:
+    if librpm_region(fd) != raw:
         raise MalformedRpmError("the header's immutable region is not the whole header", tag=header.IMMUTABLE)
     payload_offset = offset + 8 + len(raw)
     return _subject(raw, payload_offset, not FILE_SIGNATURE_TAGS.isdisjoint(signature_tags))
@@ -233,7 +233,7 @@ def _transaction_set() -> "rpm.ts":
     return found
 
 
-def _librpm_region(fd: int) -> bytes:
+def librpm_region(fd: int) -> bytes:
     """The immutable region as librpm reads it from the file.
 
     Signature checks are off: they would ask rpm's own keyring and database, whose answers are not this project's.
