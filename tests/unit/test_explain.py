@@ -174,4 +174,4 @@ def test_on_the_command_line(bench: Bench, harm: Callable[[Bench], None], expect
     ran = call("verify", "--policy", bench.policy, "--explain", bench.rpm, tmp_path / "nothing")
     assert ran.rc == 2
     assert expected in ran.out
-    assert f"  REFUSED (unreadable): {tmp_path}/nothing: cannot be opened" in ran.out
+    assert ", from @commandline\n  REFUSED (unreadable): cannot be opened" in ran.out
