@@ -16,7 +16,7 @@ from multisig.hand import Judged
 from multisig.policy import Policy, describe, mismatch
 from multisig.policy.changes import decision
 from multisig.statement import Statement, parse, statement_id
-from multisig.text import plain
+from multisig.text import counted, plain
 from multisig.times import day
 from multisig.verdict import Approval, RuleOutcome
 
@@ -78,8 +78,7 @@ def _evidence(judged: Judged) -> Iterator[str]:
     for candidate, found in case.found:
         tried.setdefault(candidate.place, []).append((candidate, found))
     over_this = {candidate.place for candidate in case.evidence.candidates}
-    count = len(case.bundle.attestations)
-    yield f"evidence: {count} statement{'' if count == 1 else 's'} with signatures"
+    yield f"evidence: {counted(len(case.bundle.attestations), 'statement')} with signatures"
     for number, attestation in enumerate(case.bundle.attestations):
         yield _statement(attestation, case)
         for text in said.get((number, None), ()):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Dict, List, Mapping, Sequence
 
-from multisig.text import plain
+from multisig.text import counted, plain
 from multisig.times import told_time
 from multisig.verdict import HeldBack, RuleOutcome, Verdict
 
@@ -118,7 +118,7 @@ def _joined(ways: Sequence[str]) -> str:
 
 def packages(count: int) -> str:
     """``1 package``, ``2 packages``."""
-    return "1 package" if count == 1 else f"{count} packages"
+    return counted(count, "package")
 
 
 def _advice(refused: Sequence[Verdict]) -> str:

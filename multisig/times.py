@@ -7,6 +7,8 @@ import re
 import time
 from typing import Optional
 
+from multisig.text import counted
+
 DAY = 86400
 LAST_SECOND = 253402300799
 """9999-12-31T23:59:59Z: what comes after it has no date of four digits."""
@@ -43,7 +45,7 @@ def told_span(seconds: int) -> str:
 def age(seconds: int) -> str:
     """A span that is whole days or hours: ``14 days``, ``1 hour``."""
     number, unit = (seconds // DAY, "day") if seconds % DAY == 0 else (seconds // 3600, "hour")
-    return f"{number} {unit}{'' if number == 1 else 's'}"
+    return counted(number, unit)
 
 
 def parse_age(text: str) -> Optional[int]:

@@ -10,7 +10,7 @@ from multisig.subjects.compare import Comparison
 from multisig.subjects.difference import Difference, Group, bytes_of, text_of
 from multisig.subjects.filelists import CONTENT, PRESENCE
 from multisig.subjects.places import Opened, Place
-from multisig.text import plain
+from multisig.text import counted, plain
 
 # A person reads the first few; --json has them all.
 _MAX_THINGS = 30
@@ -26,8 +26,7 @@ def lines_of(a: Opened, b: Opened, comparison: Comparison, places: _Places) -> I
     if comparison.same:
         yield f"same content: {plain(a.subject.name)}, sha256:{a.subject.sha256}"
     else:
-        count = len(comparison.differences)
-        yield f"different content: {count} difference{'' if count == 1 else 's'}"
+        yield f"different content: {counted(len(comparison.differences), 'difference')}"
         for letter, package in (("A", a), ("B", b)):
             yield f"  {letter}  {plain(package.path)}  {plain(package.subject.name)}"
         for group, differences in itertools.groupby(comparison.differences, key=lambda item: item.group):

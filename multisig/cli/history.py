@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 
 from multisig.errors import JournalError
 from multisig.journal import Decision, Journal
-from multisig.text import plain
+from multisig.text import counted, plain
 
 
 def run(options: argparse.Namespace) -> int:
@@ -50,14 +50,10 @@ class Warned:
 
     def __str__(self) -> str:
         refused = sum(self.reasons.values())
-        text = f"mode = warn: would have refused {refused} of {_counted(self.packages, 'package')}"
-        text += f", in {self.affected} of {_counted(self.transactions, 'transaction')}"
+        text = f"mode = warn: would have refused {refused} of {counted(self.packages, 'package')}"
+        text += f", in {self.affected} of {counted(self.transactions, 'transaction')}"
         codes = ", ".join(f"{count} {code}" for code, count in self.reasons.most_common())
         return f"{text} ({codes})" if codes else text
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _heading(decision: Decision) -> str:
@@ -65,7 +61,7 @@ def _heading(decision: Decision) -> str:
     outcome = "accepted" if decision.accepted else "refused"
     if not decision.accepted and decision.mode == "warn":
         refused = sum(not package.accepted for package in decision.packages)
-        outcome = f"would have refused {refused} of {_counted(len(decision.packages), 'package')}"
+        outcome = f"would have refused {refused} of {counted(len(decision.packages), 'package')}"
     if (decision.accepted or decision.mode == "warn") and decision.finished is None:
         outcome += ", not known to have finished"
     return (

@@ -16,7 +16,7 @@ from multisig.journal import Journal
 from multisig.policy import Policy, load_policy
 from multisig.policy.lint import Finding, lint
 from multisig.succession import rolled_back
-from multisig.text import plain
+from multisig.text import counted, plain
 
 
 def run(options: argparse.Namespace) -> int:
@@ -26,8 +26,8 @@ def run(options: argparse.Namespace) -> int:
     findings = (*back, *lint(policy, int(time.time())))
     accepted = not _is_error(findings)
     texts = [plain(f"{finding.severity}: {finding.subject}: {finding.text}") for finding in findings]
-    counted = (("signer", policy.signers), ("group", policy.groups), ("rule", policy.rules))
-    summary = f"serial {policy.serial}, " + ", ".join(_counted(what, len(items)) for what, items in counted)
+    parts = (("signer", policy.signers), ("group", policy.groups), ("rule", policy.rules))
+    summary = f"serial {policy.serial}, " + ", ".join(counted(len(items), what) for what, items in parts)
     if options.json:
         subject = {
             "name": os.path.basename(options.policy),
@@ -67,10 +67,6 @@ def _history(policy: Policy, options: argparse.Namespace) -> Tuple[Finding, ...]
     if back is None:
         return ()
     return (Finding("warning" if policy.quorum is None else "error", "serial", back),)
-
-
-def _counted(what: str, number: int) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def error_json(error: MultisigError) -> str:

@@ -15,7 +15,7 @@ from multisig.errors import UnreadableError, UsageError
 from multisig.files import read_bounded, read_if_there, write_new
 from multisig.openpgp.keyfiles import MAX_FILE
 from multisig.policyinit import Draft, draft
-from multisig.text import plain
+from multisig.text import counted, plain
 from multisig.vendorkeys import Repository
 
 #: Of the system at a root, by another dnf.conf where one is given: its repositories by id, and dnf's warnings.
@@ -81,8 +81,7 @@ def _write(policy: str, drafted: Draft) -> None:
 
 
 def _told(policy: str, drafted: Draft) -> List[str]:
-    keys = "1 key" if len(drafted.keys) == 1 else f"{len(drafted.keys)} keys"
-    lines = [f"{policy}: written, with {keys} beside it"]
+    lines = [f"{policy}: written, with {counted(len(drafted.keys), 'key')} beside it"]
     if drafted.checked:
         lines.append(f"by their own keys: {', '.join(drafted.checked)}")
     lines += [f"exempt until {drafted.until}: {id}: {reason}" for id, reason in drafted.exempt]

@@ -14,7 +14,7 @@ from multisig.openpgp import GpgvEngine, Signer
 from multisig.policy import Policy, load_policy, read_policy
 from multisig.policy.changes import changes
 from multisig.succession import policy_statement
-from multisig.text import plain
+from multisig.text import counted, plain
 
 
 def run(options: argparse.Namespace) -> int:
@@ -28,8 +28,7 @@ def run(options: argparse.Namespace) -> int:
     path = bundle_path(options.new)
     with GpgvEngine() as engine:
         extend(path, [statement], signer, engine, ledger=options.ledger)
-    files = len(draft.files)
-    what = f"serial {statement.serial} for {statement.channel}, with {files} file{'' if files == 1 else 's'}"
+    what = f"serial {statement.serial} for {statement.channel}, with {counted(len(draft.files), 'file')}"
     print(plain(f"{path}: {what}, signed by {signer.public_key().fingerprint}"))
     return 0
 

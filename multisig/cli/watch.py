@@ -26,7 +26,7 @@ from multisig.openpgp import PublicKey, Signer, open_engine, parse_public_key
 from multisig.openpgp.armor import MAX_KEY_FILE
 from multisig.policy import Policy, load_policy
 from multisig.subjects.embedded import read_embedded
-from multisig.text import plain
+from multisig.text import counted, plain
 from multisig.threads import workers
 from multisig.times import timestamp
 from multisig.unpack import unpacked
@@ -170,8 +170,8 @@ def _lines(
     if misuse or found:
         yield "if that was not you, have your key revoked, and tell those who keep the policies"
     else:
-        looked = "1 signature" if looked_at == 1 else f"{looked_at} signatures"
-        yield f"nothing found: {looked} looked at, for {', '.join(key.fingerprint for key in own)}"
+        keys = ", ".join(key.fingerprint for key in own)
+        yield f"nothing found: {counted(looked_at, 'signature')} looked at, for {keys}"
 
 
 def _json(

@@ -11,6 +11,7 @@ from multisig.openpgp.model import PublicKey, Subkey
 from multisig.openpgp.packets import DSA, ECDH, ECDSA, EDDSA, ELGAMAL, ELGAMAL_BOTH, RSA, RSA_ENCRYPT, RSA_SIGN
 from multisig.policy.model import Key, Policy, Signer
 from multisig.policy.standing import counts, key_end
+from multisig.text import counted
 from multisig.times import DAY, day
 
 SOON = 30 * DAY
@@ -156,7 +157,7 @@ def _status(key: Key, end: Optional[int], soon: bool, now: int) -> str:
 
 def _days(seconds: int) -> str:
     number = seconds // DAY
-    return "less than a day" if number == 0 else f"{number} day{'' if number == 1 else 's'}"
+    return "less than a day" if number == 0 else counted(number, "day")
 
 
 def standing_words(person: PersonLine) -> str:
