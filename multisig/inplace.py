@@ -16,8 +16,6 @@ from multisig import approvals
 from multisig.approvals import Approved
 from multisig.errors import UnreadableError
 from multisig.gate import EvidenceSource, Gate, Judged, Package
-from multisig.inforce import remember
-from multisig.journal import Entry, Journal
 from multisig.pin import Pinner
 from multisig.subjects import Progress
 from multisig.verdict import Code, Verdict, refuse
@@ -80,26 +78,6 @@ class InPlace:
 def real_path(fd: int) -> str:
     """Where the kernel says that an open file lies; raises OSError without /proc."""
     return os.readlink(f"/proc/self/fd/{fd}")
-
-
-def record(
-    journal: Journal, gate: Gate, judged: Sequence[Judged], *, stage: str, enforcing: bool, time: int,
-    notes: Sequence[str] = (),
-) -> int:  # fmt: skip
-    """Write a decision into the journal, and remember the policy that it was by; its number there. Or JournalError."""
-    remember(gate.policy, journal, now=time)
-    entries = [
-        Entry(
-            item.verdict, getattr(item.digests, "sha256", None), getattr(item.digests, "sha512", None), item.bundle,
-            item.attestations,
-        )  # fmt: skip
-        for item in judged
-    ]
-    return journal.record(
-        entries, time=time, stage=stage, mode="enforce" if enforcing else "warn",
-        accepted=all(item.verdict.accepted for item in judged), serial=gate.policy.serial, policy=gate.policy.sha256,
-        notes=notes,
-    )  # fmt: skip
 
 
 def _replaceable(package: Package, path: str) -> Verdict:

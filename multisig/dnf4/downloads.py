@@ -15,7 +15,6 @@ from multisig.errors import UnreadableError
 from multisig.fetching import CACHE, read_cached
 from multisig.gate import Package
 from multisig.held import Find, from_mirror, join
-from multisig.local import find_local
 
 _MIRROR = "mirror"
 _LONGEST = 80
@@ -110,6 +109,8 @@ def _keep(found: Dict[int, Find], key: int, data: Optional[bytes]) -> None:
 
 
 def _brought_along(path: str) -> Find:
+    from multisig.local import find_local
+
     try:
         return find_local(path)
     except UnreadableError:

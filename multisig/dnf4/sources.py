@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Mapping, Sequence
+from typing import TYPE_CHECKING, Mapping, Sequence
 
 import dnf
 
@@ -11,8 +11,10 @@ from multisig.dnf4.downloads import Bundles
 from multisig.dnf4.fetch import Fetcher, index_path
 from multisig.gate import Package
 from multisig.held import Find, Look
-from multisig.places import Places
 from multisig.searching import Indexes, Searches, join_all
+
+if TYPE_CHECKING:
+    from multisig.places import Places
 
 
 class Sources:
@@ -25,7 +27,7 @@ class Sources:
         self._urls = urls
         self._searches = Searches()
         self._indexes = Indexes(self._searches, lambda repo: index_path(base.repos[repo]))
-        self._places = Places(Fetcher(base), base.conf.cachedir, places, self._searches)
+        self._places = _open_places(base, places, self._searches) if places else None
         self._bundles = Bundles(base, urls)
 
     def add(self, package: Package, handle: "dnf.package.Package") -> None:
@@ -33,14 +35,23 @@ class Sources:
         self._searches.add(package)
         self._bundles.add(package, handle)
         path = handle.localPkg()
-        self._places.add(package, self._urls.get(path, path) if handle._from_cmdline else handle.location)
+        if self._places is not None:
+            self._places.add(package, self._urls.get(path, path) if handle._from_cmdline else handle.location)
 
     def fetch(self, packages: Sequence[Package], look: Look) -> Mapping[int, Find]:
         """See gate.EvidenceSource."""
         if look is Look.INDEX:
-            return join_all(self._indexes.fetch(packages), self._places.indexes(packages))
+            own = self._indexes.fetch(packages)
+            return own if self._places is None else join_all(own, self._places.indexes(packages))
         if look is Look.PLACES:
-            return self._places.bundles(packages)
+            return {} if self._places is None else self._places.bundles(packages)
         if look is Look.MIRRORS:
             return self._bundles.ask_mirrors(packages)
         return self._bundles.fetch(packages, fresh=look is Look.AFRESH)
+
+
+def _open_places(base: "dnf.Base", places: Mapping[str, Sequence[str]], searches: Searches) -> Places:
+    """Imported where there are any."""
+    from multisig.places import Places
+
+    return Places(Fetcher(base), base.conf.cachedir, places, searches)

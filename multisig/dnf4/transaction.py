@@ -7,13 +7,12 @@ import os
 import time
 from collections import deque
 from concurrent.futures import Future
-from typing import Callable, Deque, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import TYPE_CHECKING, Callable, Deque, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
 import dnf
 import rpm
 
-from multisig import approvals, paths, report
-from multisig.approvals import Approved
+from multisig import paths, report
 from multisig.config import Config
 from multisig.dnf4.fetch import Fetcher
 from multisig.dnf4.meter import Meter
@@ -22,8 +21,7 @@ from multisig.dnf4.packages import package_of
 from multisig.dnf4.sources import Sources
 from multisig.errors import RefusedError, UnreadableError
 from multisig.gate import Gate, Judged, Package
-from multisig.inforce import look_at
-from multisig.inplace import record
+from multisig.inforce import look_at, record
 from multisig.journal import Journal
 from multisig.openpgp import open_engine
 from multisig.pin import Pinned, Pinner
@@ -33,6 +31,9 @@ from multisig.rpmsettings import examine
 from multisig.text import plain
 from multisig.threads import workers
 from multisig.verdict import Code
+
+if TYPE_CHECKING:
+    from multisig.approvals import Approved
 
 _AHEAD = 16
 
@@ -102,6 +103,8 @@ class Transaction:
     def close(self) -> None:
         """End what runs, and give up temporary files, pinned copies and what rpm has not taken of the approvals."""
         if self._approved:
+            from multisig import approvals
+
             approvals.revoke(paths.APPROVALS, process=os.getpid())
         self._gate.close()
         self._engine.close()
@@ -151,7 +154,7 @@ class Transaction:
             self._pinned.append(pinned)
             # From here on dnf, and rpm through it, opens what is judged below, and nothing else.
             handle.localPkg = lambda pinned=pinned: pinned.path
-            identity = approvals.identify(pinned.fd) if asked_again else None
+            identity = _identify(pinned) if asked_again else None
             future = self._gate.judge_file(pinned.fd, path, package, self._source)
             running.append((future, pinned, identity, size))
             if len(running) > _AHEAD:
@@ -175,6 +178,8 @@ class Transaction:
     def _hand_on(self) -> None:
         """Tell librpm's plugin what was approved: of the repositories that packages come from it knows nothing."""
         if self._approved:
+            from multisig import approvals
+
             try:
                 approvals.grant(paths.APPROVALS, self._approved, process=os.getpid())
             except UnreadableError as error:
@@ -238,6 +243,12 @@ _TR_ADDED, _TR_REMOVED = 1, 2  # rpmte.h
 
 def _element_nevra(element: "rpm.te") -> str:
     return f"{element.N()}-{element.E() or 0}:{element.V()}-{element.R()}.{element.A()}"
+
+
+def _identify(pinned: Pinned) -> Optional[Approved]:
+    from multisig.approvals import identify
+
+    return identify(pinned.fd)
 
 
 def _has_rpm_plugin() -> bool:

@@ -20,8 +20,8 @@ from multisig.dnf5.talk import DECISION, METADATA, URLS, Actions, Incoming
 from multisig.errors import RefusedError, UnreadableError
 from multisig.files import open_regular
 from multisig.gate import Gate, Judged, Package
-from multisig.inforce import look_at
-from multisig.inplace import InPlace, Outcome, real_path, record
+from multisig.inforce import look_at, record
+from multisig.inplace import InPlace, Outcome, real_path
 from multisig.journal import Journal
 from multisig.openpgp import open_engine
 from multisig.policy import load_policy

@@ -24,8 +24,8 @@ from multisig.errors import RefusedError, UnreadableError
 from multisig.folders import find_in_folders
 from multisig.gate import Gate, Package
 from multisig.held import Find, Look
-from multisig.inforce import look_at
-from multisig.inplace import InPlace, real_path, record
+from multisig.inforce import look_at, record
+from multisig.inplace import InPlace, real_path
 from multisig.journal import Journal
 from multisig.local import find_local
 from multisig.openpgp import open_engine
