@@ -35,6 +35,16 @@ class Incoming:
         return self.repo == COMMANDLINE or os.path.isabs(self.location)
 
 
+@dataclass(frozen=True)
+class Outgoing:
+    """A package that a transaction takes out. ``evr``: [EPOCH:]VERSION-RELEASE. ``replaced``: for what comes in."""
+
+    nevra: str
+    name: str
+    evr: str
+    replaced: bool
+
+
 class Actions:
     """The plugin's end of the talk. Every method raises ActionsError."""
 
@@ -44,10 +54,19 @@ class Actions:
 
     def incoming(self) -> List[Incoming]:
         """The packages that the transaction puts in."""
-        fields = ["full_nevra", "name", "repo_id", "location"]
-        filters = [{"key": "direction", "value": "IN"}]
+        return [Incoming(*texts) for texts in self._packages("IN", "full_nevra", "name", "repo_id", "location")]
+
+    def outgoing(self) -> List[Outgoing]:
+        """The packages that it takes out."""
+        return [
+            Outgoing(nevra, name, evr, action == "O")
+            for nevra, name, evr, action in self._packages("OUT", "full_nevra", "name", "evr", "action")
+        ]
+
+    def _packages(self, direction: str, *fields: str) -> List[List[str]]:
+        filters = [{"key": "direction", "value": direction}]
         found = self._list("trans_packages", {"output": fields, "filters": filters})
-        return [Incoming(*(_text(item, field) for field in fields)) for item in found]
+        return [[_text(item, field) for field in fields] for item in found]
 
     def setting(self, name: str, repo: str = "") -> Optional[str]:
         """A setting of dnf5's [main], or of a repository; None where it is not set."""

@@ -17,7 +17,7 @@ from multisig.dnf5 import offline
 from multisig.dnf5.remotes import Remotes, local_path
 from multisig.dnf5.sources import Sources
 from multisig.dnf5.talk import DECISION, METADATA, URLS, Actions, Incoming
-from multisig.errors import RefusedError, UnreadableError
+from multisig.errors import MalformedRpmError, RefusedError, UnreadableError
 from multisig.files import open_regular
 from multisig.gate import Gate, Judged, Package
 from multisig.inforce import look_at, record
@@ -27,6 +27,7 @@ from multisig.openpgp import open_engine
 from multisig.policy import load_policy
 from multisig.releasing import Releases
 from multisig.rpmsettings import examine
+from multisig.subjects.obsoletes import is_obsoleted, read_obsoletes
 from multisig.text import plain
 from multisig.threads import workers
 
@@ -97,6 +98,7 @@ class Transaction:
         if settings.refused:
             raise RefusedError(f"multisig: refused; nothing was installed: {'; '.join(settings.refused)}")
         outcomes = self._judge_files()
+        self._check_replaced()
         self._check_metadata()
         self._note_releases()
         judged = [outcome.judged for outcome in outcomes]
@@ -132,6 +134,32 @@ class Transaction:
                     f"multisig: refused; nothing was installed: the metadata of {repo} were replaced while this "
                     "transaction was waiting; run it again"
                 )
+
+    def _check_replaced(self) -> None:
+        """What dnf5 takes away because something obsoletes it is what a package that comes in obsoletes by its own
+        header. dnf5 goes by the metadata: whoever runs a mirror could have anything taken away, this program too."""
+        coming = {package.name for package in self._packages}
+        obsoleted = [item for item in self._actions.outgoing() if item.replaced and item.name not in coming]
+        relations = [one for package in self._packages for one in self._obsoletes(package)] if obsoleted else []
+        odd = [item.nevra for item in obsoleted if not is_obsoleted(item.name, item.evr, relations)]
+        if odd:
+            raise RefusedError(
+                "multisig: refused; nothing was installed: the metadata say that what comes in obsoletes "
+                f"{plain(', '.join(odd))}, which would be removed; no package says so itself"
+            )
+
+    def _obsoletes(self, package: Package) -> Sequence["rpm.ds"]:
+        """By the headers of all files that dnf5 may mean, which have been judged by then."""
+        found: List["rpm.ds"] = []
+        for path in self._files(self._incoming[package.key]):
+            fd = open_regular(path)
+            try:
+                found += read_obsoletes(fd)
+            except MalformedRpmError:
+                continue  # let in by an exemption alone, if at all; it says nothing
+            finally:
+                os.close(fd)
+        return found
 
     def _note_releases(self) -> None:
         for text in self._releases.note(self._gate.release_standings(), self._now):

@@ -63,7 +63,9 @@ class Plugin(io.RawIOBase):
                 reply.update(status="ERROR", message="Option value is not set")
             reply["return"] = {"keys_val": [{"key": args["key"], "value": found}]}
         elif domain == "trans_packages":
-            reply["return"] = {"trans_packages": self.packages}
+            (asked,) = args["filters"]
+            chosen = [item for item in self.packages if item[asked["key"]] == asked["value"]]
+            reply["return"] = {"trans_packages": chosen}
         elif domain == "cmdline_packages_paths":
             reply["return"] = {"cmdline_packages_paths": self.named}
         elif operation == "set":
@@ -195,6 +197,22 @@ def test_metadata_that_name_another_file_of_this_machine(machine: Bench, site: S
     for hook in ("goal_resolved", "pre_transaction"):
         code, text = serve(hook, dnf5, machine)
         assert code == 1 and "outside of the repository" in text
+
+
+def gone(name: str, action: str) -> Dict[str, str]:
+    return {"full_nevra": f"{name}-0:0.9-1.noarch", "name": name, "evr": "0.9-1", "action": action, "direction": "OUT"}
+
+
+def test_a_removal_that_only_the_metadata_ask_for(machine: Bench, site: Server) -> None:
+    """Nobody signs the metadata: with a line in them a mirror would have any package taken away, this program too."""
+    publish(machine, *NAMES)
+    dnf5 = plugin(machine, site)
+    # What is upgraded, and what goes because somebody asked for that.
+    dnf5.packages += [gone("hello", "O"), gone("world", "E")]
+    assert serve("pre_transaction", dnf5, machine)[0] == 0
+    dnf5.packages += [gone("multisig-dnf5", "O")]
+    code, text = serve("pre_transaction", dnf5, machine)
+    assert code == 1 and "obsoletes multisig-dnf5-0:0.9-1.noarch, which would be removed" in text
 
 
 def test_another_repository_whose_name_begins_alike_has_no_say(machine: Bench, site: Server) -> None:

@@ -137,6 +137,26 @@ def test_metadata_that_name_an_approved_file_of_this_machine_and_a_server_that_s
     assert result.rc == 1 and system.installed() == set() and REFUSED in result.text, result.text
 
 
+def test_a_removal_that_only_the_metadata_ask_for(stage: Stage) -> None:
+    repository = stage.repository()
+    repository.add(stage.shop.rpm("hello-1.0-2"), stage.shop.bundle("hello-1.0-2", THREE))
+    forged = '<rpm:obsoletes><rpm:entry name="team-01"/></rpm:obsoletes><rpm:provides>'
+    repository.finish().falsify("<rpm:provides>", forged)
+    system = stage.system_with("hello-1.0-1", "team-01-1.0-1")
+    before = system.installed()
+    system.set_repos([stage.repo(repository)])
+    result = Dnf5(system)("upgrade")
+    assert result.rc == 1 and system.installed() == before, result.text
+    assert "obsoletes team-01-0:1.0-1.noarch, which would be removed" in result.text
+
+
+def test_what_a_signed_header_obsoletes_goes(stage: Stage) -> None:
+    system = stage.system_with("hello-1.0-1")
+    system.set_repos([stage.publish({"world-1.0-1": THREE})])
+    result = Dnf5(system)("install", "world")
+    assert result.rc == 0 and system.installed() == {"world-1.0-1.noarch"}, result.text
+
+
 def test_from_the_cache_with_the_server_gone(stage: Stage) -> None:
     repo = stage.publish({"hello-1.0-1": THREE})
     system = stage.system(repo)
