@@ -96,6 +96,18 @@ def test_upgrade_downgrade_reinstallation_and_removal(stage: Stage) -> None:
     assert result.rc == 0 and system.installed() == set(), result.text
 
 
+def test_what_was_stored_in_a_folder_does_not_pass_for_its_repository(stage: Stage) -> None:
+    by_repository = write_policy(stage.folder / "by-repo", stage.shop.people, [rule(repos=["demo"], packages=())])
+    system = stage.system(stage.publish({"hello-1.0-1": THREE}), policy=by_repository)
+    dnf5, stored = Dnf5(system), stage.folder / "stored"
+    assert dnf5("install", f"--store={stored}", "hello").rc == 0
+    result = dnf5("replay", stored)
+    assert result.rc == 1 and system.installed() == set() and "no rule of the policy" in result.text, result.text
+    system.configure(policy=str(stage.policy))
+    result = dnf5("replay", stored)
+    assert result.rc == 0 and system.installed() == {HELLO}, result.text
+
+
 def test_local_files(stage: Stage) -> None:
     system = stage.system()
     dnf5 = Dnf5(system)
