@@ -16,6 +16,8 @@ import dnf
 import dnf.exceptions
 
 RECORD = "multisig"  # the type of an index in repomd.xml
+# librepo, of any file that repomd.xml names (yum.c, lr_yum_download_repo), and of one that is called as usual
+_MISSING_FILE = ("Downloading error(s)", f"-{RECORD}.")
 logger = logging.getLogger("dnf.plugin.multisig")
 
 
@@ -145,14 +147,16 @@ def _plain(error: BaseException) -> str:
 
 
 def _never_for_want_of_the_index(repo: Any) -> None:
-    """Have a repository whose index cannot be downloaded loaded without it: evidence only ever adds."""
+    """Have a repository whose index cannot be downloaded loaded without it: evidence only ever adds. Which of the files
+    that repomd.xml names could not be had is not asked; where repomd.xml itself could not, it is not asked for again.
+    """
     load = repo.load
 
     def load_anyhow() -> Any:
         try:
             return load()
         except dnf.exceptions.RepoError as error:
-            if f"-{RECORD}." not in str(error):
+            if not any(text in str(error) for text in _MISSING_FILE):
                 raise
             repo._repo.removeMetadataTypeFromDownload(RECORD)
             return load()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Callable, Dict
@@ -165,6 +166,23 @@ def test_an_index_that_cannot_be_downloaded_leaves_the_bundles(stage: Stage, fau
     result = system.dnf("install", "hello")
     assert result.rc == 0 and system.installed() == INSTALLED, result.text
     assert stage.server.count(BUNDLE) == 1
+
+
+def test_an_index_of_another_name_that_is_not_there_leaves_the_bundles(stage: Stage) -> None:
+    """As modifyrepo_c names it, or whoever wants to have the repository be of no use to those who ask for indexes."""
+    repository = stage.repository()
+    repository.add(stage.shop.rpm("hello-1.0-1"), stage.shop.bundle("hello-1.0-1", THREE))
+    repository.finish().describe("multisig", "nothing of use")
+    for file in repository.folder.glob("repodata/*multisig*"):
+        file.unlink()
+    repomd = repository.folder / "repodata" / "repomd.xml"
+    text = repomd.read_text(encoding="utf-8")
+    renamed = re.sub(r'href="repodata/[^"]*multisig[^"]*"', 'href="repodata/evidence"', text)
+    assert renamed != text
+    repomd.write_text(renamed, encoding="utf-8")
+    system = stage.system(stage.repo(repository))
+    result = system.dnf("install", "hello")
+    assert result.rc == 0 and system.installed() == INSTALLED, result.text
 
 
 def test_a_repository_that_is_down_is_not_asked_twice_for_want_of_its_index(stage: Stage) -> None:
