@@ -11,8 +11,8 @@ import hashlib
 import os
 import re
 from typing import Callable, Dict, FrozenSet, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Tuple, TypeVar
-from xml.parsers import expat
 
+from multisig import xmltext
 from multisig.errors import MetadataError, PayloadMismatchError, UnreadableError, WeakMetadataError
 from multisig.files import chunks, open_regular, read_bounded
 from multisig.subjects import Progress
@@ -75,16 +75,7 @@ def parse_repomd(data: bytes) -> Tuple[Record, ...]:
     if len(data) > MAX_REPOMD:
         raise MetadataError("repomd.xml is too large", expected=f"at most {MAX_REPOMD} bytes", got=len(data))
     reader = _RepomdReader()
-    # Whatever encoding the document says that it is in.
-    parser = expat.ParserCreate("utf-8", namespace_separator=" ")
-    parser.StartDoctypeDeclHandler = reader.doctype
-    parser.StartElementHandler = reader.start
-    parser.EndElementHandler = reader.end
-    parser.CharacterDataHandler = reader.text
-    try:
-        parser.Parse(data, True)
-    except (expat.ExpatError, ValueError) as error:
-        raise MetadataError(f"repomd.xml is not XML: {error}") from None
+    xmltext.read(data, reader, what="repomd.xml")
     kinds = [record.kind for record in reader.records]
     for kind in kinds:
         if kinds.count(kind) > 1:
@@ -105,11 +96,7 @@ class _RepomdReader:
         self._path: List[str] = []
         self._fields: Dict[str, str] = {}
 
-    def doctype(self, *_: object) -> None:
-        raise MetadataError("repomd.xml has a DOCTYPE, which metadata never have")
-
     def start(self, name: str, attributes: Dict[str, str]) -> None:
-        name = name.rpartition(" ")[2]
         if len(self._path) >= _MAX_DEPTH:
             raise MetadataError("repomd.xml is nested too deep", expected=f"at most {_MAX_DEPTH} elements")
         self._path.append(name)

@@ -8,8 +8,8 @@ and whatever is odd about a list makes it an empty one, or a MetadataError.
 from __future__ import annotations
 
 from typing import Dict, List, Sequence, Tuple
-from xml.parsers import expat
 
+from multisig import xmltext
 from multisig.errors import MetadataError
 from multisig.metadata import REPOMD
 
@@ -35,15 +35,7 @@ def mirrors_of_metalink(data: bytes) -> Sequence[str]:
     if len(data) > MAX_LIST:
         raise MetadataError("the metalink is too large", expected=f"at most {MAX_LIST} bytes")
     reader = _MetalinkReader()
-    parser = expat.ParserCreate("utf-8", namespace_separator=" ")
-    parser.StartDoctypeDeclHandler = reader.doctype
-    parser.StartElementHandler = reader.start
-    parser.EndElementHandler = reader.end
-    parser.CharacterDataHandler = reader.text
-    try:
-        parser.Parse(data, True)
-    except (expat.ExpatError, ValueError) as error:
-        raise MetadataError(f"the metalink is not XML: {error}") from None
+    xmltext.read(data, reader, what="the metalink")
     ranked = sorted(reader.found, key=lambda item: -item[0])
     return _usable([url[: -len(REPOMD)] for _, url in ranked if url.endswith("/" + REPOMD)])
 
@@ -58,11 +50,8 @@ class _MetalinkReader:
         self._preference = 0
         self._url: List[str] = []
 
-    def doctype(self, *_: object) -> None:
-        raise MetadataError("the metalink has a DOCTYPE, which metalinks never have")
-
     def start(self, name: str, attributes: Dict[str, str]) -> None:
-        self._path.append(name.rpartition(" ")[2])
+        self._path.append(name)
         if len(self._path) > 2 * len(_FILE) + 2:
             raise MetadataError("the metalink is nested too deep")
         if self._path == _FILE:

@@ -139,3 +139,17 @@ def test_what_is_no_rpm_cannot_be_gathered_for(rpm: Path, cache: Path, tmp_path:
     assert ran.rc == 2 and FILE in one_line(ran.err)
     missing = call("gather", "-o", tmp_path / "out", "--from", tmp_path / "missing", rpm)
     assert missing.rc == 2 and "missing" in one_line(missing.err)
+
+
+def test_two_packages_in_files_of_one_name_keep_their_places(rpm: Path, cache: Path, tmp_path: Path) -> None:
+    put(cache / f"{FILE}.msig", HELLO)
+    newer = tmp_path / "epoch" / FILE
+    newer.parent.mkdir()
+    recipe = Recipe("hello.spec", (("ver", "1.0"), ("rel", "2")))
+    shutil.copyfile(build(recipe, BUILDERS["marek"], tmp_path / "built")[0], newer)
+    ran = call("gather", "-o", tmp_path / "out", "--from", cache, rpm, newer)
+    assert ran.rc == 2 and "into a folder of its own" in one_line(ran.err), ran.err
+    assert not (tmp_path / "out").exists()
+    # The same package twice is no trouble.
+    shutil.copyfile(rpm, newer)
+    assert call("gather", "-o", tmp_path / "out", "--from", cache, rpm, newer).rc == 0
