@@ -13,10 +13,11 @@ import contextlib
 import json
 import os
 import stat
-from typing import FrozenSet, Iterable, NamedTuple, Optional
+from typing import FrozenSet, Iterable, Optional
 
 from multisig.errors import UnreadableError
 from multisig.files import write_whole
+from multisig.namedtuples import NamedTuple
 from multisig.subjects.rpm import header_digest
 
 _MAX_SIZE = 16 << 20

@@ -8,10 +8,11 @@ hold statements and signatures that are nonsense: those are for ``evidence`` to 
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from multisig import strictjson
 from multisig.errors import BundleError
+from multisig.namedtuples import NamedTuple
 
 MAX_BUNDLE = 1 << 20
 MAX_ATTESTATIONS = 64

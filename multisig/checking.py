@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from concurrent.futures import Executor, Future
 from types import MappingProxyType
-from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from multisig.bundle import Bundle
 from multisig.errors import UncheckedSignatureError
 from multisig.evidence import Candidate, Evidence, Objection, Wanted, collect, no_objection
 from multisig.held import Held
+from multisig.namedtuples import NamedTuple
 from multisig.openpgp import Checked, Engine, Grouping, Outcome, Signature
 from multisig.policy import Key, Policy, Rule, Traits
 from multisig.statement import Digests, Kind

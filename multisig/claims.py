@@ -12,9 +12,10 @@ import operator
 import re
 from functools import lru_cache
 from itertools import accumulate
-from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Protocol, Tuple
+from typing import Callable, Dict, List, Mapping, Optional, Protocol, Tuple
 
 from multisig.errors import StatementError
+from multisig.namedtuples import NamedTuple
 from multisig.statement import MAX_NAME, MAX_SUBJECTS, Digests, Kind, Statement, Subject, parse, statement_id
 
 #: Longer texts are left to the parser, so that every step here is bounded.

@@ -7,12 +7,13 @@ import configparser
 import os
 import re
 from types import MappingProxyType
-from typing import Dict, Iterable, Mapping, NamedTuple, Tuple
+from typing import Dict, Iterable, Mapping, Tuple
 from urllib.parse import unquote, urlsplit
 
 from multisig import paths
 from multisig.errors import ConfigError, UnreadableError
 from multisig.files import read_if_there
+from multisig.namedtuples import NamedTuple
 from multisig.openpgp import engines
 
 FILE_NAME = "multisig.conf"

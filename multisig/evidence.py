@@ -8,11 +8,12 @@ channel, dated in the future, by a compromised signer) is set aside with a reaso
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Callable, Collection, Dict, FrozenSet, Iterator, List, NamedTuple, Optional, Set, Tuple, Union
+from typing import Callable, Collection, Dict, FrozenSet, Iterator, List, Optional, Set, Tuple, Union
 
 from multisig.bundle import Attestation, Bundle
 from multisig.claims import Claims, claims
 from multisig.errors import SignatureFormatError, StatementError
+from multisig.namedtuples import NamedTuple
 from multisig.openpgp import Signature, parse_signature
 from multisig.openpgp.premises import FUTURE_ALLOWANCE
 from multisig.policy import Key, Policy, Signer

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Optional, Protocol, Sequence
+from typing import Optional, Protocol, Sequence
 
 from multisig.bundle import MAX_BUNDLE
 from multisig.errors import UnreadableError
 from multisig.files import read_if_there
 from multisig.held import MAX_MIRRORS
+from multisig.namedtuples import NamedTuple
 
 CACHE = "multisig"
 """The folder in a front end's cache, or in a repository's there, that is multisig's."""

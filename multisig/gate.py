@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Dict, List, Mapping, NamedTuple, Optional, Protocol, Sequence, Set, Tuple
+from typing import TYPE_CHECKING, Dict, List, Mapping, Optional, Protocol, Sequence, Set, Tuple
 
 from multisig.bundle import Bundle
 from multisig.checking import Case, Checker, Question
@@ -21,6 +21,7 @@ from multisig.hand import AtHand, judge_bytes
 from multisig.hand import Judged as Judged
 from multisig.held import Find, Held, Look, extend, hold
 from multisig.keeping import bundle_to_keep, shared_to_keep
+from multisig.namedtuples import NamedTuple
 from multisig.openpgp import Engine
 from multisig.policy import Policy, ReleaseRequirement, Requirement, Rule, Traits, matching_rules, undecided_rules
 from multisig.statement import Digests, Kind

@@ -6,11 +6,12 @@ This runs in threads. It is handed all that it works with, and touches nothing e
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Optional, Sequence, Tuple
 
 from multisig.bundle import Attestation
 from multisig.checking import Case, Checker
 from multisig.errors import MalformedRpmError, UnreadableError
+from multisig.namedtuples import NamedTuple
 from multisig.statement import Digests
 from multisig.subjects import Progress
 from multisig.subjects.payload import hash_payload, names_payload, prove_payload

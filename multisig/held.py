@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import enum
-from typing import Dict, NamedTuple, Optional, Tuple
+from typing import Dict, Optional, Tuple
 from urllib.parse import urlsplit
 
 from multisig import bundle as bundles
 from multisig.bundle import Attestation, Bundle
 from multisig.errors import BundleError
+from multisig.namedtuples import NamedTuple
 
 
 class Look(enum.Enum):

@@ -10,12 +10,13 @@ from __future__ import annotations
 import bisect
 import json
 import re
-from typing import Callable, Collection, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Collection, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from multisig import bundle, strictjson
 from multisig.bundle import MAX_ATTESTATIONS, MAX_SIGNATURES, Attestation
 from multisig.errors import BundleError, IndexFormatError
 from multisig.fetching import RECORD as RECORD
+from multisig.namedtuples import NamedTuple
 
 INDEX_TYPE = "index/v1"
 #: Bytes, when unpacked.

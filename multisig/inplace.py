@@ -10,12 +10,13 @@ from __future__ import annotations
 import os
 from collections import deque
 from concurrent.futures import Future
-from typing import Deque, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Deque, List, Optional, Sequence, Tuple
 
 from multisig import approvals
 from multisig.approvals import Approved
 from multisig.errors import UnreadableError
 from multisig.gate import EvidenceSource, Gate, Judged, Package
+from multisig.namedtuples import NamedTuple
 from multisig.pin import Pinner
 from multisig.subjects import Progress
 from multisig.verdict import Code, Verdict, refuse

@@ -13,11 +13,12 @@ import sqlite3
 import stat
 import zlib
 from contextlib import closing, contextmanager
-from typing import Dict, Iterator, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, Iterator, Mapping, Optional, Sequence, Tuple
 from urllib.parse import quote
 
 from multisig.bundle import Attestation
 from multisig.errors import JournalError
+from multisig.namedtuples import NamedTuple
 from multisig.statement import statement_id
 from multisig.verdict import HeldBack, Verdict
 

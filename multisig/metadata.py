@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from typing import Callable, Dict, FrozenSet, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Tuple, TypeVar
+from typing import Callable, Dict, FrozenSet, Iterable, Iterator, List, Mapping, Optional, Tuple, TypeVar
 
 from multisig import xmltext
 from multisig.errors import MetadataError, PayloadMismatchError, UnreadableError, WeakMetadataError
 from multisig.files import chunks, open_regular, read_bounded
+from multisig.namedtuples import NamedTuple
 from multisig.subjects import Progress
 from multisig.text import plain
 

@@ -11,9 +11,10 @@ from __future__ import annotations
 import os
 import re
 import stat
-from typing import Dict, FrozenSet, List, NamedTuple, Tuple
+from typing import Dict, FrozenSet, List, Tuple
 
 from multisig.errors import UnreadableError
+from multisig.namedtuples import NamedTuple
 
 # File systems on which ownership and mode bits are this kernel's own word. On others (NFS, CIFS, FUSE, FAT …) a
 # server or a user's process may change a file whatever the bits say.

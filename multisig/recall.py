@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from typing import Dict, List, NamedTuple, Optional
+from typing import Dict, List, Optional
 
 from multisig import index
 from multisig.bundle import Attestation
 from multisig.errors import BundleError, JournalError
 from multisig.held import Held, hold
+from multisig.namedtuples import NamedTuple
 from multisig.statement import Digests
 
 _MAX_ATTESTATION = 64 << 20

@@ -8,10 +8,11 @@ statement's serial and times say which such set is the newest and how long it ma
 
 from __future__ import annotations
 
-from typing import Dict, List, NamedTuple, Optional, Protocol, Sequence, Tuple
+from typing import Dict, List, Optional, Protocol, Sequence, Tuple
 
 from multisig.bundle import MAX_SIGNATURES, Attestation, Bundle, united
 from multisig.errors import ReleaseError, StatementError
+from multisig.namedtuples import NamedTuple
 from multisig.openpgp.premises import FUTURE_ALLOWANCE
 from multisig.policy import ReleaseRequirement
 from multisig.statement import Digests, Kind, Statement, Subject, encode, make, parse, statement_id

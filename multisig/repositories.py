@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from typing import Callable, Dict, FrozenSet, List, NamedTuple, Optional, Protocol, Sequence, Set, Tuple
+from typing import Callable, Dict, FrozenSet, List, Optional, Protocol, Sequence, Set, Tuple
 
 from multisig.bundle import Bundle
 from multisig.held import Held, Look, hold
 from multisig.metadata import Checksum, Metadata, checksums_of, file_checksum
+from multisig.namedtuples import NamedTuple
 from multisig.policy import ReleaseRequirement, Rule
 from multisig.release import judge_release, no_release
 from multisig.statement import Digests, digests_of, statement_id

@@ -11,7 +11,9 @@ Numbers: librpm's include/rpm/rpmts.h (rpmtransFlags_e), the same in rpm 4.14 to
 
 from __future__ import annotations
 
-from typing import Callable, List, Mapping, NamedTuple, Tuple
+from typing import Callable, List, Mapping, Tuple
+
+from multisig.namedtuples import NamedTuple
 
 _REFUSED_FLAGS: Mapping[int, Tuple[str, str]] = {
     0x00000008: ("justdb", "no file would be written, and rpm would say that it is installed"),

@@ -14,10 +14,11 @@ import hashlib
 import json
 import re
 import time
-from typing import Any, Dict, Iterable, Mapping, NamedTuple, Optional, Set, Tuple
+from typing import Any, Dict, Iterable, Mapping, Optional, Set, Tuple
 
 from multisig import strictjson
 from multisig.errors import StatementError
+from multisig.namedtuples import NamedTuple
 from multisig.times import LAST_SECOND, timestamp
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"

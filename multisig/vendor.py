@@ -7,10 +7,11 @@ never counts, whenever it signed.
 
 from __future__ import annotations
 
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 from multisig.errors import SignatureFormatError
 from multisig.evidence import MAX_TRIES, shown_fingerprint
+from multisig.namedtuples import NamedTuple
 from multisig.openpgp import Checked, Outcome, Signature, key_problem, parse_signature_packet
 from multisig.openpgp.premises import FUTURE_ALLOWANCE
 from multisig.policy import Key, Policy, Rule

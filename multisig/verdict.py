@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import enum
 from types import MappingProxyType
-from typing import Dict, FrozenSet, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Dict, FrozenSet, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
 
 from multisig.evidence import Candidate, Evidence, shown_fingerprint
+from multisig.namedtuples import NamedTuple
 from multisig.openpgp import Checked, Outcome, key_problem
 from multisig.policy import AllOf, AnyOf, Leaf, Policy, Requirement, Rule, can_sign, leaves, satisfied_by
 from multisig.times import day

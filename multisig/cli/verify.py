@@ -10,7 +10,7 @@ from collections import deque
 from concurrent.futures import Future
 from contextlib import ExitStack, closing
 from functools import partial
-from typing import Callable, Deque, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Callable, Deque, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 from multisig import report
 from multisig.bundle import MAX_BUNDLE
@@ -27,6 +27,7 @@ from multisig.files import open_regular, read_bounded, read_if_there
 from multisig.gate import Gate, Judged, Package
 from multisig.held import Find, Look
 from multisig.local import find_embedded
+from multisig.namedtuples import NamedTuple
 from multisig.openpgp import open_engine
 from multisig.policy import Policy, load_policy
 from multisig.statement import Kind

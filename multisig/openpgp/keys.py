@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import hashlib
 from functools import lru_cache
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Dict, List, Optional, Sequence, Tuple, Union
 
 from multisig.errors import KeyFormatError
+from multisig.namedtuples import NamedTuple
 from multisig.openpgp.armor import MAX_KEY_FILE, PUBLIC_KEY, dearmor
 from multisig.openpgp.model import PublicKey, Signature, Subkey
 from multisig.openpgp.packets import (

@@ -14,7 +14,6 @@ from typing import (
     Iterator,
     List,
     Mapping,
-    NamedTuple,
     Optional,
     Protocol,
     Sequence,
@@ -22,6 +21,8 @@ from typing import (
     Union,
     runtime_checkable,
 )
+
+from multisig.namedtuples import NamedTuple
 
 
 class Signature(NamedTuple):

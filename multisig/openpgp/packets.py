@@ -8,9 +8,10 @@ could read in two ways: one packet, every length definite, every byte accounted 
 from __future__ import annotations
 
 import struct
-from typing import Callable, Dict, FrozenSet, List, NamedTuple, Optional, Tuple, Type, Union
+from typing import Callable, Dict, FrozenSet, List, Optional, Tuple, Type, Union
 
 from multisig.errors import OpenPGPError, SignatureFormatError
+from multisig.namedtuples import NamedTuple
 from multisig.openpgp.armor import MAX_ARMORED_SIGNATURE, SIGNATURE, dearmor
 from multisig.openpgp.model import Signature
 

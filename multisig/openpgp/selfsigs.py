@@ -6,9 +6,10 @@ Claims are read, not verified; see keys.py for why that is enough.
 
 from __future__ import annotations
 
-from typing import List, NamedTuple, Optional
+from typing import List, Optional
 
 from multisig.errors import KeyFormatError
+from multisig.namedtuples import NamedTuple
 from multisig.openpgp.packets import (
     ECDSA,
     LAST_SECOND,

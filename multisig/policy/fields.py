@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import datetime
 import re
-from typing import Dict, Iterable, NamedTuple, NoReturn, Optional, Tuple
+from typing import Dict, Iterable, NoReturn, Optional, Tuple
 
 from multisig.errors import PolicyError
+from multisig.namedtuples import NamedTuple
 from multisig.policy.yamlnodes import Mapping, Node, Scalar, Sequence
 from multisig.times import DAY, parse_age
 

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from typing import Iterator, List, NamedTuple, Optional, Tuple
+from typing import Iterator, List, Optional, Tuple
 
+from multisig.namedtuples import NamedTuple
 from multisig.policy.model import Policy, Requirement, Rule, describe, satisfied_by
 from multisig.policy.standing import can_sign, counts, key_end, signing_end
 from multisig.times import DAY, day

@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Dict, FrozenSet, List, NamedTuple, Pattern, Set, Tuple
+from typing import Dict, FrozenSet, List, Pattern, Set, Tuple
+
+from multisig.namedtuples import NamedTuple
 
 MAX_GLOB = 256
 MERGED = frozenset({"bin", "sbin", "lib", "lib64"})

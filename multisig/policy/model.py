@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Dict, FrozenSet, Iterator, List, Mapping, NamedTuple, Optional, Tuple, Union
+from typing import Dict, FrozenSet, Iterator, List, Mapping, Optional, Tuple, Union
 
+from multisig.namedtuples import NamedTuple
 from multisig.openpgp.keys import KeyRequirements
 from multisig.openpgp.model import PublicKey
 

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Optional, Tuple
+from typing import Optional, Tuple
 
+from multisig.namedtuples import NamedTuple
 from multisig.policy.globs import match_name, path_globs
 from multisig.policy.model import ContentSelector, Policy, Rule
 

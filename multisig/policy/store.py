@@ -19,10 +19,11 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Dict, List, Mapping, Optional, Tuple
 
 from multisig.errors import PolicyError, UnreadableError
 from multisig.files import LOCK, sync_directory, write_whole
+from multisig.namedtuples import NamedTuple
 from multisig.policy.model import Policy
 from multisig.policy.parse import parse_policy
 from multisig.policy.signers import MAX_STATEMENTS

@@ -11,9 +11,10 @@ from __future__ import annotations
 import importlib
 import re
 from functools import lru_cache
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
+from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
 
 from multisig.errors import PolicyError
+from multisig.namedtuples import NamedTuple
 
 MAX_BYTES = 64 * 1024
 MAX_DEPTH = 20

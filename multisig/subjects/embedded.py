@@ -9,10 +9,11 @@ and the payload stay byte for byte, and so does all that any digest or signature
 from __future__ import annotations
 
 import struct
-from typing import List, NamedTuple, Optional, Tuple
+from typing import List, Optional, Tuple
 
 from multisig.bundle import MAX_BUNDLE
 from multisig.errors import MalformedRpmError, UnreadableError
+from multisig.namedtuples import NamedTuple
 from multisig.subjects import RPM_LEAD
 from multisig.subjects.framing import HEADER_MAGIC, LEAD_SIZE, MAX_SIGNATURE_DATA, MAX_SIGNATURE_TAGS, exactly
 from multisig.subjects.header import BIN

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Iterator, List, NamedTuple, Optional, Tuple
+from typing import Iterator, List, Optional, Tuple
 
 from multisig.errors import MalformedRpmError
+from multisig.namedtuples import NamedTuple
 from multisig.subjects.header import SHAPES_KEPT, Header, Shape
 from multisig.subjects.tags import TAGS, Klass
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import stat
 from functools import lru_cache
-from typing import Callable, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Callable, List, Mapping, Optional, Sequence, Tuple, Union
 
 from multisig.errors import MalformedRpmError
+from multisig.namedtuples import NamedTuple
 from multisig.subjects.header import (
     INT16,
     INT32,

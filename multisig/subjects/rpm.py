@@ -14,9 +14,10 @@ import struct
 import threading
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple, Optional, Set, Tuple
+from typing import TYPE_CHECKING, Optional, Set, Tuple
 
 from multisig.errors import MalformedRpmError, UnreadableError
+from multisig.namedtuples import NamedTuple
 from multisig.statement import Digests, digests_of
 from multisig.subjects import RPM_LEAD, header
 from multisig.subjects.framing import HEADER_MAGIC, LEAD_SIZE, MAX_SIGNATURE_DATA, MAX_SIGNATURE_TAGS

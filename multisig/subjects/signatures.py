@@ -12,9 +12,10 @@ from __future__ import annotations
 import base64
 import binascii
 import struct
-from typing import TYPE_CHECKING, Dict, List, NamedTuple, Tuple
+from typing import TYPE_CHECKING, Dict, List, Tuple
 
 from multisig.errors import MalformedRpmError, UnreadableError
+from multisig.namedtuples import NamedTuple
 from multisig.subjects.framing import HEADER_MAGIC, LEAD_SIZE, MAX_SIGNATURE_DATA, MAX_SIGNATURE_TAGS, exactly
 from multisig.subjects.header import BIN, STRING_ARRAY
 from multisig.subjects.rpm import RpmSubject

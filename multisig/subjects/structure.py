@@ -6,9 +6,10 @@ from __future__ import annotations
 import re
 import stat
 from functools import lru_cache
-from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Pattern, Sequence, Tuple
+from typing import Callable, Dict, List, Mapping, Optional, Pattern, Sequence, Tuple
 
 from multisig.errors import MalformedRpmError, WeakDigestError
+from multisig.namedtuples import NamedTuple
 from multisig.statement import NEVRA_PARTS
 from multisig.subjects.header import INT32, SHAPES_KEPT, STRING, Header, Shape, picker, unpacked
 from multisig.subjects.tags import GROUPS, INDEXES, SHAPES, TAGS, Klass

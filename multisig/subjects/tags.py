@@ -11,7 +11,9 @@ from __future__ import annotations
 import enum
 import re
 from types import MappingProxyType
-from typing import Mapping, NamedTuple, Pattern, Tuple
+from typing import Mapping, Pattern, Tuple
+
+from multisig.namedtuples import NamedTuple
 
 NULL, CHAR, INT8, INT16, INT32, INT64, STRING, BIN, STRING_ARRAY, I18NSTRING = range(10)
 

@@ -10,9 +10,10 @@ import os
 import stat
 import unicodedata
 from contextlib import contextmanager
-from typing import Iterator, List, NamedTuple, Optional, Tuple
+from typing import Iterator, List, Optional, Tuple
 
 from multisig.errors import MalformedTreeError, UnreadableError
+from multisig.namedtuples import NamedTuple
 from multisig.statement import Digests, digests_of
 from multisig.subjects import Progress
 from multisig.subjects.file import hash_file
