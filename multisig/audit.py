@@ -8,7 +8,7 @@ what rules ask of them was asked when the package came in.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import List, Mapping, Optional, Sequence, Tuple
 
 from multisig.checking import Case, Checker, Question
@@ -119,9 +119,9 @@ def without(policy: Policy, names: Sequence[str]) -> Policy:
         if name in policy.signers:
             signers = dict(policy.signers)
             signers[name] = signers[name]._replace(keys=tuple(map(_left_out, signers[name].keys)))
-            policy = replace(policy, signers=signers)
+            policy = policy._replace(signers=signers)
         elif any(key.fingerprint == fingerprint for key in _keys(policy)):
-            policy = replace(policy, signers=_less(policy, fingerprint), rules=_less_rules(policy, fingerprint))
+            policy = policy._replace(signers=_less(policy, fingerprint), rules=_less_rules(policy, fingerprint))
         else:
             expected = "a signer's name, or the full fingerprint of a key"
             raise UsageError(f"the policy has neither signer nor key {ascii(name)}", expected=expected)

@@ -7,7 +7,6 @@ theirs, the new one that its people hold their keys and agree, and a serial that
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Dict, List, Mapping, Optional, Tuple
 
 from multisig.bundle import MAX_BUNDLE, SUFFIX
@@ -146,7 +145,7 @@ def _without_the_retired(policy: Policy, now: int) -> Policy:
     for name, signer in people.items():
         if signer.retired is not None and signer.retired.since <= now:
             people[name] = signer._replace(retired=Retirement(0, None))
-    return replace(policy, signers=people)
+    return policy._replace(signers=people)
 
 
 def _no(name: str, code: Code, message: str) -> Verdict:

@@ -20,7 +20,8 @@ from multisig.index import Found as Indexed
 from multisig.merging import Grader
 from multisig.metadata import REPOMD, check_file, read_metadata, record_of
 from multisig.openpgp import Checked, Engine, PublicKey, Signature
-from multisig.policy import Policy, Rule, publishing_policy
+from multisig.policy import Policy, Rule
+from multisig.policy.publishing import publishing_policy
 from multisig.publishing.evidence import Evidence
 from multisig.publishing.repository import BATCHES
 from multisig.statement import Digests

@@ -18,7 +18,8 @@ from multisig.cli.progress import remark
 from multisig.errors import BundleError, UnreadableError, UsageError
 from multisig.files import locked, read_bounded
 from multisig.merging import Dropped, Grader, Pool, fit, sound_parts
-from multisig.policy import Policy, load_policy, publishing_policy
+from multisig.policy import Policy, load_policy
+from multisig.policy.publishing import publishing_policy
 from multisig.text import plain
 from multisig.threads import workers
 from multisig.verdict import Verdict

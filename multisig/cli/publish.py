@@ -18,7 +18,8 @@ from multisig.cli.progress import progress
 from multisig.cli.subject import hush_librpm
 from multisig.errors import MultisigError
 from multisig.openpgp import open_engine
-from multisig.policy import load_policy, publishing_policy
+from multisig.policy import load_policy
+from multisig.policy.publishing import publishing_policy
 from multisig.publishing.createrepo import REPODATA, REPOMD
 from multisig.publishing.run import Publisher, Report
 from multisig.text import plain

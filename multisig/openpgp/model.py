@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import enum
 import hashlib
-from dataclasses import dataclass
 from functools import cached_property
 from typing import (
     Dict,
@@ -72,16 +71,7 @@ class Subkey(NamedTuple):
         return self.fingerprint[-16:]
 
 
-@dataclass(frozen=True)
-class PublicKey:
-    """One transferable public key (RFC 4880, 11.1): exactly one version 4 primary key.
-
-    ``binary`` is the dearmored key, fit for a gpgv keyring. ``bits`` is the modulus length for RSA and the field
-    size for elliptic curves; ``curve``, ``modulus`` and ``numbers`` are as in Subkey. ``can_sign`` is what the key
-    flags of the latest self-signature say, ``self_signed`` its date; ``weakly_signed``: it is by a digest that is too
-    weak.
-    """
-
+class _PublicKey(NamedTuple):
     fingerprint: str
     algorithm: int
     bits: int
@@ -97,6 +87,16 @@ class PublicKey:
     modulus: int = 0
     weakly_signed: bool = False
     numbers: bytes = b""
+
+
+class PublicKey(_PublicKey):
+    """One transferable public key (RFC 4880, 11.1): exactly one version 4 primary key.
+
+    ``binary`` is the dearmored key, fit for a gpgv keyring. ``bits`` is the modulus length for RSA and the field
+    size for elliptic curves; ``curve``, ``modulus`` and ``numbers`` are as in Subkey. ``can_sign`` is what the key
+    flags of the latest self-signature say, ``self_signed`` its date; ``weakly_signed``: it is by a digest that is too
+    weak.
+    """
 
     @property
     def keyid(self) -> str:

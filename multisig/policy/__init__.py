@@ -25,7 +25,6 @@ from multisig.policy.model import (
     satisfied_by,
 )
 from multisig.policy.parse import parse_policy
-from multisig.policy.publishing import publishing_policy
 from multisig.policy.select import ContentTraits, Traits, matching_rules, mismatch, release_rules, undecided_rules
 from multisig.policy.standing import can_sign, key_end
 from multisig.policy.store import PolicyFiles, load_policy, read_policy
@@ -56,7 +55,6 @@ __all__ = [
     "notice",
     "parse_policy",
     "release_rules",
-    "publishing_policy",
     "read_policy",
     "satisfied_by",
     "undecided_rules",

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Iterator, Mapping, Optional, Tuple, TypeVar
 
 from multisig.policy.model import Leaf, Policy, Requirement, Rule, Signer, describe
@@ -100,8 +99,8 @@ def _comparable(rule: Rule) -> Rule:
 
 def _memberless(requirement: Requirement) -> Requirement:
     if isinstance(requirement, Leaf):
-        return replace(requirement, members=())
-    return replace(requirement, parts=tuple(_memberless(part) for part in requirement.parts))
+        return requirement._replace(members=())
+    return type(requirement)(tuple(_memberless(part) for part in requirement.parts))
 
 
 def _words(requirement: Optional[Requirement]) -> str:

@@ -2,15 +2,14 @@
 """The policy as frozen values. Whatever reaches the rest of the program has this form and has been checked.
 
 Times are seconds since the epoch, fingerprints 40 upper-case hex digits. Nothing here reads a file or a clock.
-Requirements are no named tuples as other values are: those are equal where their fields are, and all of some parts
-is not any of them.
+``AllOf`` and ``AnyOf`` are no named tuples as other values are: those are equal where their fields are, and all of some
+parts is not any of them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Dict, FrozenSet, Iterator, List, Mapping, Optional, Tuple, Union
+from typing import Dict, Final, FrozenSet, Iterator, List, Mapping, Optional, Tuple, Union
 
 from multisig.namedtuples import NamedTuple
 from multisig.openpgp.keys import KeyRequirements
@@ -51,8 +50,7 @@ class Signer(NamedTuple):
     compromised: bool
 
 
-@dataclass(frozen=True)
-class Leaf:
+class Leaf(NamedTuple):
     """``threshold`` of the people in ``group``; 1 <= threshold <= len(members), members are distinct signer names."""
 
     threshold: int
@@ -60,18 +58,26 @@ class Leaf:
     members: Tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class AllOf:
+class _Joint:
+    def __init__(self, parts: Tuple["Requirement", ...]) -> None:
+        self.parts: Final = parts
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Joint) and type(self) is type(other) and self.parts == other.parts
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.parts))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.parts!r})"
+
+
+class AllOf(_Joint):
     """Every part has to be satisfied. At least one part."""
 
-    parts: Tuple["Requirement", ...]
 
-
-@dataclass(frozen=True)
-class AnyOf:
+class AnyOf(_Joint):
     """One part has to be satisfied. At least one part."""
-
-    parts: Tuple["Requirement", ...]
 
 
 Requirement = Union[Leaf, AllOf, AnyOf]
@@ -120,10 +126,7 @@ class Rule(NamedTuple):
     file_signatures: bool
 
 
-@dataclass(frozen=True, eq=False, repr=False)  # made once, and never compared
-class Policy:
-    """A whole policy. ``sha256`` is that of its text, lower-case hex. ``signers`` and ``groups`` cannot be changed."""
-
+class _Policy(NamedTuple):
     serial: int
     channel: Optional[str]
     quorum: Optional[Requirement]
@@ -132,6 +135,10 @@ class Policy:
     key_requirements: KeyRequirements
     rules: Tuple[Rule, ...]
     sha256: str
+
+
+class Policy(_Policy):
+    """A whole policy. ``sha256`` is that of its text, lower-case hex. ``signers`` and ``groups`` cannot be changed."""
 
     @cached_property
     def looks_at_content(self) -> bool:

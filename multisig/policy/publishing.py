@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Optional
 
 from multisig.policy.model import Policy, Rule
@@ -19,7 +18,7 @@ def publishing_policy(policy: Policy, repo: Optional[str]) -> Policy:
     rules = (rule._replace(release=None) for rule in policy.rules)
     if repo is None:
         rules = (rule._replace(repos=None) for rule in rules if _holds_anywhere(rule))
-    return replace(policy, rules=tuple(rules))
+    return policy._replace(rules=tuple(rules))
 
 
 def _holds_anywhere(rule: Rule) -> bool:

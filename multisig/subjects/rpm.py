@@ -12,7 +12,6 @@ import os
 import stat
 import struct
 import threading
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Optional, Set, Tuple
 
@@ -46,15 +45,7 @@ _SCRIPT_TAGS = frozenset(
 )
 
 
-@dataclass(frozen=True)
-class RpmSubject:
-    """An RPM's content. ``name`` is NAME-EPOCH:VERSION-RELEASE.ARCH, ``package`` the header's own name.
-
-    ``payload_offset`` is where the compressed payload begins (0 for an installed package); ``compressor`` the
-    header's name for how it is compressed; ``file_signatures`` whether the unsigned signature header carries
-    signatures of files; ``region`` is the immutable region, as it stands in the file, ``entries`` its tags.
-    """
-
+class _RpmSubject(NamedTuple):
     name: str
     package: str
     manifest: bytes
@@ -63,8 +54,20 @@ class RpmSubject:
     compressor: Optional[bytes]
     payload_offset: int
     file_signatures: bool
-    entries: Header = field(repr=False, compare=False)
-    region: bytes = field(repr=False, compare=False)
+    entries: Header
+    region: bytes
+
+
+class RpmSubject(_RpmSubject):
+    """An RPM's content. ``name`` is NAME-EPOCH:VERSION-RELEASE.ARCH, ``package`` the header's own name.
+
+    ``payload_offset`` is where the compressed payload begins (0 for an installed package); ``compressor`` the
+    header's name for how it is compressed; ``file_signatures`` whether the unsigned signature header carries
+    signatures of files; ``region`` is the immutable region, as it stands in the file, ``entries`` its tags.
+    """
+
+    def __repr__(self) -> str:
+        return f"RpmSubject({self.name!r})"
 
     @property
     def sha256(self) -> str:

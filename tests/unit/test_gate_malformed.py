@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Dict, List, Mapping
 
 import pytest
@@ -156,7 +155,7 @@ def test_whoever_could_switch_the_checks_off_needs_the_policys_quorum_too(
     assert code(at_hand(package, bundle(builders), by=by)) is Code.BELOW_THRESHOLD
     quorum = attest(text_for(package, channel="policies"), "marek", "joanna")
     assert code(at_hand(package, bundle(builders, quorum), by=by)) is Code.OK
-    exempt = replace(by, rules=(exemption(),))
+    exempt = by._replace(rules=(exemption(),))
     assert code(at_hand(package, by=exempt)) is Code.NO_BUNDLE
 
 
@@ -164,7 +163,7 @@ def linking(package: Rpm, path: str, target: str) -> bool:
     """Whether a package with this symbolic link needs the quorum."""
     with opened(package) as fd:
         files = NO_FILES._replace(paths=(path.encode(),), modes=(0o120777,), targets=(target.encode(),))
-        subject = replace(read_rpm(fd), files=files)
+        subject = read_rpm(fd)._replace(files=files)
     return bool(guarding_rules(policy(rule(leaf(1)), quorum=leaf(2), channel="policies"), subject))
 
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,8 +13,8 @@ from multisig.journal import Journal
 from tests.unit.core import NOW, key, leaf, policy, public_key, rule, signer
 
 DAY = 86400
-KEPT = replace(policy(rule(leaf(1)), quorum=leaf(1), channel="p"), serial=7)
-OWN = replace(KEPT, quorum=None, channel=None)
+KEPT = policy(rule(leaf(1)), quorum=leaf(1), channel="p")._replace(serial=7)
+OWN = KEPT._replace(quorum=None, channel=None)
 
 
 @pytest.fixture
@@ -26,27 +25,27 @@ def journal(tmp_path: Path) -> Journal:
 def test_an_older_policy_with_a_quorum_is_refused_and_in_warn_mode_said(journal: Journal) -> None:
     remember(KEPT, journal, now=NOW)
     for serial in (7, 8):
-        assert look_at(replace(KEPT, serial=serial), journal, now=NOW, enforcing=True) == ()
+        assert look_at(KEPT._replace(serial=serial), journal, now=NOW, enforcing=True) == ()
     with pytest.raises(RefusedError, match="the policy has the serial 6, but here a later one was in force, with 7"):
-        look_at(replace(KEPT, serial=6), journal, now=NOW, enforcing=True)
-    (text,) = look_at(replace(KEPT, serial=6), journal, now=NOW, enforcing=False)
+        look_at(KEPT._replace(serial=6), journal, now=NOW, enforcing=True)
+    (text,) = look_at(KEPT._replace(serial=6), journal, now=NOW, enforcing=False)
     assert "somebody has put an old one back" in text
 
 
 def test_an_administrators_older_policy_is_said(journal: Journal) -> None:
     remember(OWN, journal, now=NOW)
-    (text,) = look_at(replace(OWN, serial=6), journal, now=NOW, enforcing=True)
+    (text,) = look_at(OWN._replace(serial=6), journal, now=NOW, enforcing=True)
     assert "if that is meant, give it a higher serial than 7" in text
 
 
 def test_channels_have_serials_of_their_own(journal: Journal) -> None:
     remember(KEPT, journal, now=NOW)
-    assert look_at(replace(KEPT, serial=1, channel="q"), journal, now=NOW, enforcing=True) == ()
+    assert look_at(KEPT._replace(serial=1, channel="q"), journal, now=NOW, enforcing=True) == ()
 
 
 def test_an_older_policy_is_not_remembered_in_place_of_a_later_one(journal: Journal) -> None:
     for serial in (7, 3, 5):
-        remember(replace(KEPT, serial=serial), journal, now=NOW)
+        remember(KEPT._replace(serial=serial), journal, now=NOW)
     assert journal.newest_policy("p") == 7
 
 

@@ -16,7 +16,8 @@ from multisig.errors import UncheckedSignatureError
 from multisig.merging import MAX_BAD, Dropped, Graded, Grader, Pool, fit, sound_parts
 from multisig.needs import needs
 from multisig.openpgp import Checked, Outcome, PublicKey, Signature, parse_signature
-from multisig.policy import Policy, ReleaseRequirement, publishing_policy
+from multisig.policy import Policy, ReleaseRequirement
+from multisig.policy.publishing import publishing_policy
 from multisig.statement import Kind, Subject, make
 from multisig.statement import encode as encode_statement
 from tests.unit import core

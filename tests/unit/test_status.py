@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import List, Sequence, Tuple
 
 import pytest
@@ -126,7 +125,7 @@ def test_a_user_id_that_speaks_of_memory_is_no_lack_of_it() -> None:
 
 def test_a_key_that_only_certifies_cannot_have_signed() -> None:
     status = "".join(f"[GNUPG:] {line}\n" for line in (NEW, GOOD, VALID)).encode()
-    found = judge(0, status, "", SIGNATURE, replace(KEY, can_sign=False))
+    found = judge(0, status, "", SIGNATURE, KEY._replace(can_sign=False))
     assert (found.outcome, found.reason) == (
         Outcome.BAD,
         "the signature is by a part of the key that is not for signing",
@@ -136,7 +135,7 @@ def test_a_key_that_only_certifies_cannot_have_signed() -> None:
 # Several signatures by one process.
 
 OTHER_PRIMARY = PRIMARY[::-1]
-OTHER_KEY = replace(KEY, fingerprint=OTHER_PRIMARY)
+OTHER_KEY = KEY._replace(fingerprint=OTHER_PRIMARY)
 OTHER = SIGNATURE._replace(issuer_fingerprint=OTHER_PRIMARY, issuer_keyid=OTHER_PRIMARY[-16:], created=1_700_000_001)
 FIRST = [NEW, GOOD, VALID]
 SECOND = [

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import pytest
@@ -66,7 +66,7 @@ def member(name: str, step: Step) -> Signer:
 def draft(step: Step, serial: int) -> PolicyFiles:
     quorum = leaf(step.threshold, step.people, "release")
     made = policy(rule(quorum), signers=[member(name, step) for name in step.people], quorum=quorum)
-    made = replace(made, serial=step.serial or serial, channel=step.channel)
+    made = made._replace(serial=step.serial or serial, channel=step.channel)
     files = {f"keys/{name}.asc": step.keys.get(name, name).encode() for name in step.people}
     return PolicyFiles(made, "policy.yaml", repr((made.serial, step)).encode(), files)
 
@@ -268,7 +268,7 @@ def test_without_a_bundle_that_can_be_read_it_is_refused(raw: Optional[bytes]) -
 
 def test_a_successor_without_a_quorum_would_be_the_last_one() -> None:
     old, new = two()
-    bare = new._replace(policy=replace(new.policy, quorum=None))
+    bare = new._replace(policy=new.policy._replace(quorum=None))
     found = judged(old.policy, bare, signed(new, Step(2, "ab", AB)))
     assert found.code is Code.POLICY_ERROR
     assert "no policy-quorum" in found.message
@@ -300,7 +300,7 @@ def test_a_requirement_of_several_groups_needs_them_all() -> None:
     old, new = two()
     quorum = old.policy.quorum
     assert isinstance(quorum, Leaf)
-    strict = replace(old.policy, quorum=AllOf((quorum, Leaf(1, "security", ("simon",)))))
+    strict = old.policy._replace(quorum=AllOf((quorum, Leaf(1, "security", ("simon",)))))
     assert not judged(strict, new, signed(new, Step(2, "ab", AB))).accepted
     assert judged(strict, new, signed(new, Step(2, "ab", ["a", "b", "simon"]))).accepted
 
@@ -309,17 +309,17 @@ def test_retirement_counts_from_its_day_on() -> None:
     old, new = two()
     people = dict(old.policy.signers)
     people["b"] = people["b"]._replace(retired=Retirement(NOW, None))
-    assert not judged(replace(old.policy, signers=people), new, signed(new, Step(2, "ab", AB))).accepted
+    assert not judged(old.policy._replace(signers=people), new, signed(new, Step(2, "ab", AB))).accepted
     people["b"] = people["b"]._replace(retired=Retirement(NOW + 1, None))
-    assert judged(replace(old.policy, signers=people), new, signed(new, Step(2, "ab", AB))).accepted
+    assert judged(old.policy._replace(signers=people), new, signed(new, Step(2, "ab", AB))).accepted
 
 
 @pytest.mark.parametrize(("serial", "newest", "bad"), [(1, 0, False), (7, 7, False), (8, 7, False), (6, 7, True)])
 def test_an_old_policy_that_a_package_puts_back_is_noticed(serial: int, newest: int, bad: bool) -> None:
-    kept = replace(two()[0].policy, serial=serial)
+    kept = two()[0].policy._replace(serial=serial)
     found = rolled_back(kept, newest)
     assert (found is not None) is bad
-    own = rolled_back(replace(kept, quorum=None), newest)
+    own = rolled_back(kept._replace(quorum=None), newest)
     assert (own is not None) is bad
     if found is not None and own is not None:
         assert "somebody has put an old one back" in found

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import replace
 from typing import Callable, Dict, Iterator, List, Optional, Sequence, Union
 
 import pytest
@@ -367,7 +366,7 @@ def test_a_key_of_another_rule_is_named_and_counts_for_that_rule_alone(
     vendors: Vendors, engine: Engine, hello: Rpm
 ) -> None:
     by = vendors.policy(["vendor"], ["other"])
-    elsewhere = replace(by, rules=(by.rules[0], by.rules[1]._replace(repos=("elsewhere",))))
+    elsewhere = by._replace(rules=(by.rules[0], by.rules[1]._replace(repos=("elsewhere",))))
     package = with_signatures(hello, rsa=vendors.packet("other", hello))
     refused(package, elsewhere, engine, "but is signed by other (key ")
     refused(package, elsewhere, engine, "which no signed-by rule for this package names")
@@ -508,7 +507,7 @@ def test_the_guard_of_the_policy_holds_beside_it(vendors: Vendors, engine: Engin
     vendor_rule = vendors.policy(["vendor"]).rules[0]
     by = policy(vendor_rule, quorum=leaf(2), channel=CHANNEL)
     assert code(judged(package, by, engine)) is Code.NO_BUNDLE
-    assert code(judged(package, replace(by, quorum=None), engine)) in (Code.OK, Code.PAYLOAD_MISMATCH)
+    assert code(judged(package, by._replace(quorum=None), engine)) in (Code.OK, Code.PAYLOAD_MISMATCH)
 
 
 def test_a_plan_under_such_a_rule_waits_for_the_package(vendors: Vendors, engine: Engine) -> None:
@@ -520,5 +519,5 @@ def test_a_plan_under_such_a_rule_waits_for_the_package(vendors: Vendors, engine
 
 def test_a_compromised_signer_s_key_may_still_be_a_vendor_s(vendors: Vendors, engine: Engine, hello: Rpm) -> None:
     """The two roles are apart: what people may do says nothing of the keys that rules name for headers."""
-    by = replace(vendors.policy(["vendor"]), signers={"marek": signer("marek", compromised=True)})
+    by = vendors.policy(["vendor"])._replace(signers={"marek": signer("marek", compromised=True)})
     assert code(judged(with_signatures(hello, rsa=vendors.packet("vendor", hello)), by, engine)) is Code.OK
