@@ -186,8 +186,8 @@ def _check_places(path: str, new: PolicyFiles) -> None:
     """Whatever could keep a committed update from being finished is an error before it begins."""
     folder, own = os.path.dirname(path), os.path.basename(path)
     for name in new.files:
-        first = name.split("/")[0]
-        if first in (own, LOCK) or first.startswith(own + "."):
+        parts = name.split("/")
+        if parts[0] in (own, LOCK) or parts[0].startswith(own + ".") or any(map(_is_temporary, parts)):
             message = f"the policy names a file {name}, which would lie where the policy itself does"
             raise PolicyError(message, path=path, hint="give that file another name")
         place = os.path.join(folder, name)
@@ -198,6 +198,11 @@ def _check_places(path: str, new: PolicyFiles) -> None:
             if os.path.lexists(os.path.join(folder, parent)) and not os.path.isdir(os.path.join(folder, parent)):
                 raise PolicyError(f"there is no folder {parent}, but something else of that name", path=path)
             parent = os.path.dirname(parent)
+
+
+def _is_temporary(name: str) -> bool:
+    """Whether files.replacing could call a file so for as long as it writes to it: it would take this one away."""
+    return name.startswith(".") and name.endswith(".part")
 
 
 def _write_tree(root: str, name: str, policy: PolicyFiles, mode: int) -> None:

@@ -126,7 +126,13 @@ def test_a_new_policy_of_another_file_name_and_new_folders(path: str, tmp_path: 
     assert set(read_policy(path).files) == {"keys/marek.asc", "keys/joanna.asc", "more/keys/rafal.asc"}
 
 
-@pytest.mark.parametrize("name", ["policy.yaml", "policy.yaml.update/x", "policy.yaml.msig", ".multisig.lock"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "policy.yaml", "policy.yaml.update/x", "policy.yaml.msig", ".multisig.lock", ".policy.yaml.part",
+        ".policy.yaml.part/key.asc", "keys/.rafal.asc.part",
+    ],
+)  # fmt: skip
 def test_a_policy_whose_files_would_lie_where_ours_do_is_refused(
     path: str, new: PolicyFiles, name: str
 ) -> None:
