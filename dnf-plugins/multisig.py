@@ -18,6 +18,8 @@ import dnf.exceptions
 RECORD = "multisig"  # the type of an index in repomd.xml
 # librepo, of any file that repomd.xml names (yum.c, lr_yum_download_repo), and of one that is called as usual
 _MISSING_FILE = ("Downloading error(s)", f"-{RECORD}.")
+# commands that ask for all that is new
+_UPDATING = ("upgrade", "upgrade-minimal", "distro-sync", "offline-upgrade", "offline-distrosync", "system-upgrade")
 logger = logging.getLogger("dnf.plugin.multisig")
 
 
@@ -61,6 +63,8 @@ class Multisig(dnf.Plugin):  # type: ignore[misc]
 
     def resolved(self) -> None:
         self._guarded("resolved")
+        if self._updating():
+            self._look_at_releases()
 
     def pre_transaction(self) -> None:
         self._guarded("pre_transaction")
@@ -79,15 +83,32 @@ class Multisig(dnf.Plugin):  # type: ignore[misc]
                 self._forget()
             if not self.base.transaction or not self.base.transaction.install_set:
                 return  # removals need no policy
-            if self._hooks is None:
-                from multisig.dnf4 import Hooks
-
-                self._hooks = Hooks(self.base, self._urls, logger.info)
-            getattr(self._hooks, hook)()
+            getattr(self._opened(), hook)()
         except BaseException as error:
             with contextlib.suppress(BaseException):
                 self._forget()
             raise dnf.exceptions.Error(_told(error)) from None
+
+    def _opened(self) -> Any:
+        if self._hooks is None:
+            from multisig.dnf4 import Hooks
+
+            self._hooks = Hooks(self.base, self._urls, logger.info)
+        return self._hooks
+
+    def _updating(self) -> bool:
+        """Whether all that is new was asked for; dnf-automatic has a command line without a command."""
+        command = getattr(self.cli, "command", None)
+        return self.cli is not None and (command is None or getattr(command, "_basecmd", "") in _UPDATING)
+
+    def _look_at_releases(self) -> None:
+        """Also where there is nothing to do, for that is what a mirror makes dnf say which keeps updates back."""
+        try:
+            self._opened().updates()
+        except Exception as error:  # what comes in was judged before
+            logger.warning("multisig: the repositories' releases cannot be judged: %s", _plain(error))
+        if not self.base.transaction:
+            self._forget()
 
     def _forget(self) -> None:
         hooks, self._hooks = self._hooks, None

@@ -42,8 +42,10 @@ class Releases:
     def metadata(self, key: int) -> Optional[Metadata]:
         """Read once in a transaction, from where the front end keeps what it resolved by; or UnreadableError."""
         repo = self._repos.get(key)
-        if repo is None:
-            return None
+        return None if repo is None else self.metadata_of(repo)
+
+    def metadata_of(self, repo: str) -> Metadata:
+        """The same for a repository by its id, whether or not any package of it is asked about."""
         if repo not in self._metadata:
             from multisig.metadata import read_metadata
 

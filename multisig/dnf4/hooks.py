@@ -31,6 +31,10 @@ class Hooks:
         """The transaction is planned, nothing downloaded."""
         self._call(lambda transaction: transaction.judge_planned())
 
+    def updates(self) -> None:
+        """Updates were asked for; whatever came of it, a repository that may be keeping some back is told of."""
+        self._call(lambda transaction: transaction.judge_repositories())
+
     def pre_transaction(self) -> None:
         """The files are there; rpm opens them next."""
         self._call(lambda transaction: transaction.judge_files())

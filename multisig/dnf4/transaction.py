@@ -75,6 +75,14 @@ class Transaction:
             self._record("planned", judged)
         self._refuse_or_warn(judged, "nothing was downloaded or installed")
 
+    def judge_repositories(self) -> None:
+        """Say which repositories' releases are not good, whatever is planned; remember those that are."""
+        from multisig.dnf4.overdue import unreleased
+
+        for text in unreleased(self._base, self._gate, self._releases):
+            self._say(f"multisig: {plain(text)}")
+        self._note_releases()
+
     def judge_available(self, handles: Iterable["dnf.package.Package"]) -> List[Judged]:
         """What a transaction with these packages would hear before its download. Records and refuses nothing."""
         return self._gate.judge_planned(self._known(handles), self._source)

@@ -352,3 +352,31 @@ def test_the_fixture_serves_what_it_was(mirror: Mirror) -> None:
     """Repository() empties its folder; the mirror must not."""
     first = mirror.add("hello-1.0-1").release()
     assert isinstance(mirror.repository, Repository) and (first / "repodata" / "repomd.xml.msig").exists()
+
+
+@pytest.mark.parametrize("how", ["expired", "rolled back", "emptied"])
+def test_freeze_is_told_where_the_mirror_offers_nothing_new(stage: Stage, mirror: Mirror, how: str) -> None:
+    """There is no package to judge then: dnf alone would say that there is nothing to do, for ever."""
+    old = mirror.add("hello-1.0-1").release()
+    root = system(stage, mirror.repo)
+    assert root.dnf("install", "hello").rc == 0
+    quiet = root.dnf("--refresh", "upgrade")
+    assert quiet.rc == 0 and "Nothing to do" in quiet.out and "multisig" not in quiet.text, quiet.text
+    if how == "expired":
+        mirror.release(signers=[])
+        mirror.sign_as_of(days_ago=30, days_valid=14)
+        said = "expired 16 days ago"
+    elif how == "rolled back":
+        # Release 2 was seen by a machine that installed nothing of it.
+        mirror.release("--serial", "2")
+        assert root.dnf("--refresh", "upgrade").rc == 0
+        mirror.serve(old)
+        said = "older than release 2"
+    else:
+        (mirror.folder / "hello-1.0-1.noarch.rpm").unlink()
+        mirror.release(signers=[])
+        said = "for another repomd.xml"
+    result = root.dnf("--refresh", "upgrade")
+    assert "Nothing to do" in result.out and said in result.text, result.text
+    assert "updates may be kept back" in result.text
+    assert root.installed() == {"hello-1.0-1.noarch"}

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Repositories whose release is not good, whether or not anything of them is about to come in.
+
+Who keeps news back does it best by offering nothing: then there is no package to judge, and so no release. It would be
+an old one for ever, and dnf would say that there is nothing to do.
+"""
+
+from __future__ import annotations
+
+from typing import List, Optional, Tuple
+
+import dnf
+
+from multisig.errors import MultisigError
+from multisig.gate import Gate
+from multisig.policy import Rule, release_rules
+from multisig.releasing import Releases
+
+
+def unreleased(base: "dnf.Base", gate: Gate, releases: Releases) -> List[str]:
+    """What is wrong with the releases of the repositories that are in use, a line for each of which something is.
+
+    Asked about are those that a rule with ``release`` names, and those of which a release for its channel is
+    remembered: what a repository offers decides nothing, for that is what would be kept back. Raises JournalError.
+    """
+    texts = []
+    for repo in base.repos.iter_enabled():
+        rules = _rules(gate, releases, repo.id)
+        text = _problem(gate, releases, repo.id, rules) if rules else None
+        if text is not None:
+            texts.append(f"{text}; updates may be kept back")
+    return texts
+
+
+def _rules(gate: Gate, releases: Releases, repo: str) -> Tuple[Rule, ...]:
+    return tuple(
+        rule
+        for rule in release_rules(gate.policy, repo)
+        if rule.repos is not None or releases.newest_release(repo, rule.channel or "")
+    )
+
+
+def _problem(gate: Gate, releases: Releases, repo: str, rules: Tuple[Rule, ...]) -> Optional[str]:
+    try:
+        metadata = releases.metadata_of(repo)
+    except MultisigError as error:
+        return f"the release of {repo} cannot be judged: {error}"
+    standings = [gate.repository_standing(metadata, rule) for rule in rules]
+    return next((standing.text for standing in standings if not standing.good), None)
