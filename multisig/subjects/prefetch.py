@@ -6,11 +6,11 @@ zlib, liblzma, bzip2, librpm and hashlib all let go of Python's interpreter lock
 
 from __future__ import annotations
 
-import queue
 import threading
-from typing import Iterator, Optional, Union
+from queue import SimpleQueue
+from typing import Generator, Iterator, Optional, Union
 
-_AHEAD = 2
+_AHEAD = 3
 
 
 class _End:
@@ -20,14 +20,17 @@ class _End:
         self.error = error
 
 
-def prefetched(chunks: Iterator[bytes]) -> Iterator[bytes]:
+def prefetched(chunks: Iterator[bytes]) -> Generator[bytes, None, None]:
     """The same chunks, produced a few ahead; what the producer raises is raised where its next chunk was due.
 
     Closing the generator, or letting go of it, ends the thread.
     """
-    ready: "queue.Queue[Union[bytes, _End]]" = queue.Queue(_AHEAD)
-    stop = threading.Event()
-    thread = threading.Thread(target=_produce, args=(chunks, ready, stop), name="multisig-prefetch", daemon=True)
+    ready: "SimpleQueue[Union[bytes, _End]]" = SimpleQueue()
+    # What bounds it: a True for each chunk that may be produced; False ends it.
+    room: "SimpleQueue[bool]" = SimpleQueue()
+    for _ in range(_AHEAD):
+        room.put(True)
+    thread = threading.Thread(target=_produce, args=(chunks, ready, room), name="multisig-prefetch", daemon=True)
     thread.start()
     try:
         while True:
@@ -36,26 +39,21 @@ def prefetched(chunks: Iterator[bytes]) -> Iterator[bytes]:
                 if item.error is not None:
                     raise item.error
                 return
+            room.put(True)
             yield item
     finally:
-        stop.set()
-        while thread.is_alive():
-            _drain(ready)
-            thread.join(0.01)
+        room.put(False)
+        thread.join()
 
 
-def _produce(chunks: Iterator[bytes], ready: "queue.Queue[Union[bytes, _End]]", stop: threading.Event) -> None:
+def _produce(chunks: Iterator[bytes], ready: "SimpleQueue[Union[bytes, _End]]", room: "SimpleQueue[bool]") -> None:
     error: Optional[BaseException] = None
     try:
-        for chunk in chunks:
-            if stop.is_set():
-                return
+        while room.get():
+            chunk = next(chunks, None)
+            if chunk is None:
+                break
             ready.put(chunk)
     except BaseException as raised:  # handed over whole to the consumer, which raises it
         error = raised
     ready.put(_End(error))
-
-
-def _drain(ready: "queue.Queue[Union[bytes, _End]]") -> None:
-    while not ready.empty():
-        ready.get_nowait()
