@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Dict, Iterator, Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
-SHEBANG = b"#!/usr/bin/env python3\n"
+# Isolated: where PYTHONPATH has an empty entry, the folder that one is in comes before the standard library, and it may
+# be the one that is to be verified.
+SHEBANG = b"#!/usr/bin/env -S python3 -I\n"
 # The beginning of the time that a zip file can tell.
 _DATE = (1980, 1, 1, 0, 0, 0)
 # Plugins, which their hosts load from where they are installed.

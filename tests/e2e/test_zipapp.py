@@ -8,7 +8,7 @@ import os
 import shutil
 import zipfile
 from pathlib import Path
-from typing import Mapping, Sequence
+from typing import Mapping, Sequence, Tuple
 
 import pytest
 
@@ -84,6 +84,18 @@ def test_nothing_of_the_system_is_needed_but_gpgv(pyz: Path, image: Path) -> Non
 def test_it_can_be_started_by_its_name(pyz: Path, image: Path) -> None:
     result = run([pyz, "verify", "--policy", image.parent / "policy.yaml", image], check=False)
     assert result.rc == 0 and "3 of 3 builders signed" in result.out, result.text
+
+
+def test_no_module_in_the_folder_that_is_verified_is_run(pyz: Path, image: Path) -> None:
+    """The empty entry of PYTHONPATH is what PYTHONPATH=$PYTHONPATH:/some/folder often makes."""
+    ran = image.parent / "ran"
+    for module in ("argparse", "multisig", "sitecustomize", "yaml"):
+        (image.parent / f"{module}.py").write_text(f"open({str(ran)!r}, 'w')\n")
+    words: Sequence[Argument] = [pyz, "verify", "--policy", image.parent / "policy.yaml", image]
+    starts: Sequence[Tuple[Sequence[Argument], str]] = [([], ":"), ([PYTHON, "-I"], ":"), ([PYTHON], "")]
+    for python, path in starts:
+        result = run([*python, *words], cwd=image.parent, env={"PYTHONPATH": path}, check=False)
+        assert result.rc == 0 and not ran.exists(), result.text
 
 
 @pytest.mark.parametrize("what", ["image", "tree", "stray file", "bundle"])

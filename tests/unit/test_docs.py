@@ -188,7 +188,7 @@ def test_the_synopsis_of_the_manual_page_has_every_command_with_every_option() -
         assert command == "policy" or option in re.split(r"[\s|\]]+", shown[command]), (command, option)
 
 
-_PROGRAM = re.compile(r"(?:[$#] )?(?:sudo )?(?:python3 multisig\.pyz|/usr/bin/python3 -m multisig|multisig) (?=[a-z])")
+_PROGRAM = re.compile(r"(?:[$#] )?(?:sudo )?(?:python3 -I multisig\.pyz|(?:/usr/bin/python3 -m )?multisig) (?=[a-z])")
 
 
 def _commands() -> Iterator[Tuple[str, str]]:
