@@ -7,7 +7,7 @@ an old one for ever, and dnf would say that there is nothing to do.
 
 from __future__ import annotations
 
-from typing import List, Optional, Tuple
+from typing import Dict, List, Optional, Tuple
 
 import dnf
 
@@ -24,9 +24,10 @@ def unreleased(base: "dnf.Base", gate: Gate, releases: Releases) -> List[str]:
     remembered: what a repository offers decides nothing, for that is what would be kept back. Raises JournalError.
     """
     texts = []
+    whose: Dict[bytes, str] = {}
     for repo in base.repos.iter_enabled():
         rules = _rules(gate, releases, repo.id)
-        text = _problem(gate, releases, repo.id, rules) if rules else None
+        text = _problem(gate, releases, repo.id, rules, whose) if rules else None
         if text is not None:
             texts.append(f"{text}; updates may be kept back")
     return texts
@@ -40,10 +41,17 @@ def _rules(gate: Gate, releases: Releases, repo: str) -> Tuple[Rule, ...]:
     )
 
 
-def _problem(gate: Gate, releases: Releases, repo: str, rules: Tuple[Rule, ...]) -> Optional[str]:
+def _problem(
+    gate: Gate, releases: Releases, repo: str, rules: Tuple[Rule, ...], whose: Dict[bytes, str]
+) -> Optional[str]:
+    """``whose`` are the repositories by what their repomd.xml holds: a release names none, so one could stand in for
+    another of its channel."""
     try:
         metadata = releases.metadata_of(repo)
     except MultisigError as error:
         return f"the release of {repo} cannot be judged: {error}"
+    other = whose.setdefault(metadata.repomd, repo)
+    if other != repo:
+        return f"{repo} has the very metadata of {other}, as if the one was served in the other's place"
     standings = [gate.repository_standing(metadata, rule) for rule in rules]
     return next((standing.text for standing in standings if not standing.good), None)

@@ -380,3 +380,19 @@ def test_freeze_is_told_where_the_mirror_offers_nothing_new(stage: Stage, mirror
     assert "Nothing to do" in result.out and said in result.text, result.text
     assert "updates may be kept back" in result.text
     assert root.installed() == {"hello-1.0-1.noarch"}
+
+
+def test_a_repository_served_in_another_s_place_is_told(stage: Stage) -> None:
+    """Both have current releases of one channel, and a release statement names no repository."""
+    stable, updates = Mirror(stage, "stable"), Mirror(stage, "updates")
+    served = stable.add("hello-1.0-1").release("--serial", "7")
+    updates.add("hello-1.0-1").release()
+    groups = {"builders": THREE, "release": RELEASERS}
+    rules = [rule(repos=["stable", "updates"], packages=()) + RELEASE]
+    both = write_policy(stage.folder / "both", stage.shop.people, rules, groups=groups)
+    root = stage.system(Repo("stable", stable.repo.url), Repo("updates", updates.repo.url), policy=both)
+    assert root.dnf("install", "hello").rc == 0
+    assert "multisig" not in root.dnf("--refresh", "upgrade").text
+    updates.serve(served)
+    result = root.dnf("--refresh", "upgrade")
+    assert "updates has the very metadata of stable" in result.text and "updates may be kept back" in result.text
