@@ -10,11 +10,16 @@ from __future__ import annotations
 from typing import Dict, List, Optional, Tuple
 
 import dnf
+import dnf.repo
+import hawkey
 
 from multisig.errors import MultisigError
 from multisig.gate import Gate
 from multisig.policy import Rule, release_rules
 from multisig.releasing import Releases
+
+_MODULES = "modules"
+_SHOWN = 5
 
 
 def unreleased(base: "dnf.Base", gate: Gate, releases: Releases) -> List[str]:
@@ -27,7 +32,7 @@ def unreleased(base: "dnf.Base", gate: Gate, releases: Releases) -> List[str]:
     whose: Dict[bytes, str] = {}
     for repo in base.repos.iter_enabled():
         rules = _rules(gate, releases, repo.id)
-        text = _problem(gate, releases, repo.id, rules, whose) if rules else None
+        text = _problem(gate, releases, repo.id, rules, whose) or _hidden(base, repo) if rules else None
         if text is not None:
             texts.append(f"{text}; updates may be kept back")
     return texts
@@ -55,3 +60,16 @@ def _problem(
         return f"{repo} has the very metadata of {other}, as if the one was served in the other's place"
     standings = [gate.repository_standing(metadata, rule) for rule in rules]
     return next((standing.text for standing in standings if not standing.good), None)
+
+
+def _hidden(base: "dnf.Base", repo: "dnf.repo.Repo") -> Optional[str]:
+    """What is newer than what is installed, and hidden by a module that is not the repository's own: dnf leaves out
+    whatever a module of any repository lists in other versions, and no release binds those others' metadata."""
+    if repo.get_metadata_path(_MODULES):
+        return None
+    there = base.sack.query(flags=hawkey.IGNORE_MODULAR_EXCLUDES).available().filter(reponame=repo.id, upgrades=True)
+    names = sorted({handle.name for handle in there.difference(base.sack.query().available())})
+    if not names:
+        return None
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"a module of another repository hides what is new in {repo.id}: {', '.join(names[:_SHOWN])}{more}"

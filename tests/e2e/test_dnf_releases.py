@@ -396,3 +396,40 @@ def test_a_repository_served_in_another_s_place_is_told(stage: Stage) -> None:
     updates.serve(served)
     result = root.dnf("--refresh", "upgrade")
     assert "updates has the very metadata of stable" in result.text and "updates may be kept back" in result.text
+
+
+HIDING = """\
+---
+document: modulemd
+version: 2
+data:
+  name: hiding
+  stream: "1"
+  version: 1
+  context: deadbeef
+  arch: noarch
+  summary: hides
+  description: hides
+  license: {module: [MIT]}
+  artifacts: {rpms: ["hello-0:1.0-1.noarch"]}
+---
+document: modulemd-defaults
+version: 1
+data: {module: hiding, stream: "1"}
+...
+"""
+
+
+def test_updates_that_another_repository_s_module_hides_are_told(stage: Stage, mirror: Mirror) -> None:
+    """dnf goes by all repositories' modules, and this one's metadata are signed by nobody."""
+    mirror.add("hello-1.0-1").release()
+    other = stage.repository("other")
+    other.finish().describe("modules", HIDING)
+    root = system(stage, mirror.repo, stage.repo(other, "other"))
+    assert root.dnf("install", "hello").rc == 0
+    mirror.add("hello-2.0-1").release()
+    result = root.dnf("--refresh", "upgrade")
+    assert root.installed() == {"hello-1.0-1.noarch"}, result.text
+    assert "another repository hides what is new in demo: hello; updates may be kept back" in result.text, result.text
+    result = root.dnf("--setopt=demo.module_hotfixes=1", "upgrade")
+    assert root.installed() == {"hello-2.0-1.noarch"} and "kept back" not in result.text, result.text
