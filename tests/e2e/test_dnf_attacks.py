@@ -107,6 +107,19 @@ def test_enabled_0_in_the_configuration_is_a_limit_with_rpm_s_plugin_behind_it(s
     assert result.rc != 0 and system.installed() == set() and not system.holds("/var/hello-pre"), result.text
 
 
+def test_a_dnf_conf_in_the_installation_root_is_a_limit_with_rpm_s_plugin_behind_it(stage: Stage) -> None:
+    """Without --config dnf prefers the one in the root that it installs into, whoever wrote that."""
+    system = stage.system(stage.publish({"hello-1.0-1": None}))
+    RpmPlugin(system)
+    inner = system.root / "etc" / "dnf" / "dnf.conf"
+    inner.parent.mkdir(parents=True)
+    inner.write_text((system.folder / "dnf.conf").read_text(encoding="utf-8") + "plugins=0\n", encoding="utf-8")
+    words = [word for word in system.dnf_command("install", "hello") if not word.startswith("--config=")]
+    result = run([*AS_ROOT, *words], env=system.environment, check=False)
+    assert result.rc != 0 and system.installed() == set() and not system.holds("/var/hello-pre"), result.text
+    assert refused(system.dnf("install", "hello"), system)
+
+
 @pytest.mark.parametrize(
     "options",
     [
