@@ -20,8 +20,6 @@ from multisig.subjects.rpmlib import librpm
 
 # Large enough that handing chunks over between threads is nothing beside unpacking them; eight are 4 MiB.
 CHUNK = 1 << 19
-# librpm's come quicker: as small as this, the few in use stay in the processor's cache and their memory is used again.
-_LIBRPM_CHUNK = 1 << 16
 _INPUT = 1 << 16
 _XZ_MEMORY = 96 << 20
 
@@ -158,7 +156,7 @@ def _by_librpm(fd: int, offset: int, progress: Optional[Progress]) -> Iterator[b
     try:
         while True:
             try:
-                data = stream.read(_LIBRPM_CHUNK)
+                data = stream.read(CHUNK)
             except OSError as error:
                 raise PayloadMismatchError(f"the payload does not decompress: {error}") from None
             if not data:
