@@ -126,10 +126,20 @@ class Transaction:
         return {item.repo: hashlib.sha256(item.repomd).hexdigest() for item in self._releases.read()}
 
     def _check_metadata(self) -> None:
-        """What was resolved by is what was judged now: another dnf5 may have refreshed a repository since then."""
-        before = self._actions.kept(METADATA)
-        for repo, digest in self._metadata().items():
-            if isinstance(before, dict) and before.get(repo, digest) != digest:
+        """What was resolved by is what was judged now: another dnf5 may have refreshed a repository since then.
+
+        A repository of which only a package's header showed that it needs a release was not looked at before.
+        """
+        now, before = self._metadata(), self._actions.kept(METADATA)
+        if not now:
+            return
+        if not isinstance(before, dict):
+            raise RefusedError(
+                "multisig: refused; nothing was installed: dnf5 does not tell what metadata were judged when this "
+                "transaction was planned"
+            )
+        for repo, digest in now.items():
+            if repo in before and before[repo] != digest:
                 raise RefusedError(
                     f"multisig: refused; nothing was installed: the metadata of {repo} were replaced while this "
                     "transaction was waiting; run it again"

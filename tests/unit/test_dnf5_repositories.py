@@ -185,6 +185,14 @@ def test_metadata_that_were_replaced_while_the_transaction_waited(released: Rele
     assert released.serve("goal_resolved")[0] == 0 and released.serve("pre_transaction")[0] == 0
 
 
+def test_what_is_not_told_of_the_metadata_that_were_judged_is_not_taken_for_the_same(released: Released) -> None:
+    released.release(*NAMES)
+    assert released.serve("goal_resolved")[0] == 0
+    released.dnf5.vars.clear()
+    code, text = released.serve("pre_transaction")
+    assert code == 1 and "dnf5 does not tell what metadata were judged" in text
+
+
 def test_a_package_from_the_command_line_has_no_release(released: Released) -> None:
     released.release(*NAMES)
     policy = released.machine.policy.parent / "released.yaml"
